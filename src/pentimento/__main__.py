@@ -1,0 +1,5 @@
+"""`python -m pentimento` is the command."""
+
+from .cli import main
+
+main()

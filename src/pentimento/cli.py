@@ -1,0 +1,463 @@
+"""The command: words from the shell become values, the studio does the work, one line says what came of it.
+
+Nothing heavy is imported outside the verb that needs it, so that help answers at once. Results go to stdout,
+progress, notes and errors to stderr. Exit status: 0 done, 2 the request cannot be carried out, 3 nothing was found.
+"""
+
+import json
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from . import __version__
+from .errors import PentimentoError, PlanError, RequestError
+
+app = typer.Typer(
+    name="pentimento",
+    help="Edit pictures by instruction. 'pentimento VERB --help' explains a verb.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+make = typer.Typer(help="Make scenes of the drawn world, or sheets to look at them.", no_args_is_help=True)
+app.add_typer(make, name="make")
+
+PackOption = Annotated[
+    str, typer.Option("--pack", help="Name of a pack ('pentimento packs' lists them) or its folder.")
+]
+DeviceOption = Annotated[str, typer.Option("--device", help="auto, cpu, cuda, cuda:1, ...")]
+DtypeOption = Annotated[str, typer.Option("--dtype", help="auto, fp32, bf16 or fp16.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout and nothing else.")]
+SetOption = Annotated[
+    list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="Any setting of the method; may be repeated.")
+]
+MegapixelsOption = Annotated[float, typer.Option("--max-megapixels", min=0, help="Refuse larger pictures.")]
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command and leave with its exit status; every error that we know is one line on stderr."""
+    try:
+        status = app(args=None if arguments is None else list(arguments), prog_name="pentimento", standalone_mode=False)
+    except PentimentoError as error:
+        print(f"error: {one_line(error)}", file=sys.stderr)
+        status = error.exit_status
+    except typer.Abort:
+        status = 130
+    except typer.TyperException as error:
+        print(f"error: {one_line(error.format_message())} ('pentimento --help' explains)", file=sys.stderr)
+        status = error.exit_code
+    sys.exit(status if isinstance(status, int) else 0)
+
+
+def one_line(message: object) -> str:
+    return " ".join(str(message).split())
+
+
+@app.callback(invoke_without_command=True)
+def about(version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False) -> None:
+    if version:
+        print(__version__)
+
+
+@dataclass(frozen=True)
+class Job:
+    """One picture to edit and where its results go, one path for each seed."""
+
+    picture: Path
+    outputs: tuple[Path, ...]
+
+
+@app.command()
+def edit(
+    words: Annotated[
+        list[str], typer.Argument(metavar="PICTURE... INSTRUCTION", help="Pictures or folders, then words.")
+    ],
+    output: Annotated[Path, typer.Option("--output", "-o", help="A .png file; a folder for several results.")],
+    method: Annotated[str, typer.Option(help="The editor; 'pentimento packs' lists them.")] = "instructedit",
+    seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same picture.")] = 0,
+    n: Annotated[int, typer.Option("--n", min=1, max=1000, help="Variants, with seeds SEED, SEED + 1, ...")] = 1,
+    mask: Annotated[Path | None, typer.Option(help="White where the edit may act; skips the segmenter.")] = None,
+    plan: Annotated[Path | None, typer.Option(help="A plan as 'plan --json' prints it; skips the planner.")] = None,
+    description: Annotated[str, typer.Option(help="What the picture shows: 'photo of ...'.")] = "",
+    steps: Annotated[int | None, typer.Option(help="Sampling steps.")] = None,
+    ratio: Annotated[float | None, typer.Option(help="Encoding ratio in [0, 1]: more changes more.")] = None,
+    guidance: Annotated[float | None, typer.Option(help="Guidance scale: more follows the words more.")] = None,
+    settings: SetOption = None,
+    sheet: Annotated[Path | None, typer.Option(help="Also write before, plan, mask, after side by side.")] = None,
+    pack: PackOption = "miniature",
+    device: DeviceOption = "auto",
+    dtype: DtypeOption = "auto",
+    max_megapixels: MegapixelsOption = 64,
+    as_json: JsonOption = False,
+) -> None:
+    """Edit pictures by an instruction such as "change the cat on the right to a tiger"."""
+    from . import images, studio
+    from .settings import assignments
+
+    pictures, instruction = split_words(words, has_plan=plan is not None)
+    jobs = place(gather(pictures), output, seed, n)
+    for path in [path for job in jobs for path in job.outputs] + ([sheet] if sheet else []):
+        images.check_writable(path)
+    if sheet and (len(jobs) > 1 or n > 1):
+        raise RequestError("--sheet shows one result: leave it out, or edit one picture with --n 1")
+    chosen = {
+        name: value for name, value in (("steps", steps), ("ratio", ratio), ("guidance", guidance)) if value is not None
+    }
+    plans = read_plans(plan) if plan else ()
+    workshop = studio.open_studio(pack, device, dtype)
+    editor = studio.make_editor(workshop, method, chosen | assignments(settings or ()))
+    results, failed, statuses, same = [], [], [], []
+    with progress() as watch:
+        for job in jobs:
+            try:
+                picture = images.open_picture(job.picture, max_megapixels)
+                given = images.open_mask(mask, picture.image.size) if mask else None
+                variants = studio.variants(
+                    workshop, editor, method, picture, instruction,
+                    seeds=range(seed, seed + n), mask=given, plans=plans, description=description, watch=watch,
+                )  # fmt: skip
+                looks = set()
+                for path, edited in zip(job.outputs, variants, strict=True):
+                    studio.save(edited, path)
+                    looks.add(images.pixel_hash(edited.image))
+                    results.append(summary(edited, path))
+                    if sheet:
+                        images.save_picture(sheet, studio.sheet(edited))
+                if n > 1 and len(looks) == 1:
+                    same.append(job.picture)
+            except PentimentoError as error:
+                failed.append({"picture": str(job.picture), "error": one_line(error)})
+                statuses.append(error.exit_status)
+    if not as_json:
+        for result in results:
+            print(said(result))
+    else:
+        print(json.dumps({"results": results, "failed": failed}, ensure_ascii=False))
+    for result in results:
+        for note in result["notes"]:
+            print(f"note: {result['picture']}: {note}", file=sys.stderr)
+    for path in same:
+        print(f"note: {path}: all {n} variants are the same: {method} draws no noise here", file=sys.stderr)
+    for failure in failed:
+        print(f"error: {failure['error']}", file=sys.stderr)
+    if len(jobs) > 1 and failed:
+        print(f"{len(failed)} of {len(jobs)} pictures failed", file=sys.stderr)
+    if failed:
+        raise typer.Exit(min(statuses))
+
+
+@app.command()
+def plan(
+    instruction: Annotated[str, typer.Argument(help='Words such as "make the cat a tiger and the bus red".')],
+    image: Annotated[Path | None, typer.Option(help="A picture to describe first.")] = None,
+    description: Annotated[str, typer.Option(help="What the picture shows: 'photo of ...'.")] = "",
+    pack: PackOption = "miniature",
+    device: DeviceOption = "auto",
+    dtype: DtypeOption = "auto",
+    as_json: JsonOption = False,
+) -> None:
+    """Show what an instruction is understood to ask for: what to find, and the captions before and after."""
+    from . import images, studio
+
+    if image and description:
+        raise RequestError("give --image or --description, not both")
+    picture = images.open_picture(image) if image else None
+    plans = studio.plan(studio.open_studio(pack, device, dtype), instruction, picture, description)
+    if as_json:
+        fields = [one.model_dump(mode="json") for one in plans]
+        print(json.dumps(fields[0] if len(fields) == 1 else {"plans": fields}, ensure_ascii=False))
+    else:
+        print("\n\n".join(studio.plan_in_words(one) for one in plans))
+
+
+@app.command()
+def mask(
+    picture: Annotated[Path, typer.Argument()],
+    phrases: Annotated[list[str], typer.Argument(metavar="PHRASE...", help='What to find, such as "orange cat".')],
+    output: Annotated[Path, typer.Option("--output", "-o", help="A .png file: white where the phrase was found.")],
+    which: Annotated[
+        list[str] | None, typer.Option(help="best, all, left, 'N from left', ...; may be repeated.")
+    ] = None,
+    pack: PackOption = "miniature",
+    device: DeviceOption = "auto",
+    dtype: DtypeOption = "auto",
+    max_megapixels: MegapixelsOption = 64,
+    as_json: JsonOption = False,
+) -> None:
+    """Find a phrase in a picture and save where it is as a black and white mask."""
+    from . import images, studio
+
+    images.check_writable(output)
+    opened = images.open_picture(picture, max_megapixels)
+    found = studio.find(studio.open_studio(pack, device, dtype), opened, phrases, which or ["best"])
+    images.save_picture(output, images.mask_picture(found.mask))
+    boxes = [
+        {"phrase": box.phrase, "score": box.score, "box": [box.left, box.top, box.right, box.bottom]}
+        for box in found.boxes
+    ]
+    fields = {"picture": str(picture), "output": str(output), "area": float(found.mask.mean()), "boxes": boxes}
+    if as_json:
+        print(json.dumps(fields, ensure_ascii=False))
+    else:
+        scores = ", ".join(f"{box.phrase} ({box.score:.2f})" for box in found.boxes)
+        print(f"{output}: {scores}, {found.mask.mean():.1%} of the picture")
+
+
+@app.command()
+def again(
+    result: Annotated[Path, typer.Argument(metavar="RESULT", help="A PNG that 'pentimento edit' wrote.")],
+    image: Annotated[Path | None, typer.Option(help="The input, when it no longer lies where it was.")] = None,
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="Where to save the repeated result.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Repeat an edit from the record inside its result, and say whether every pixel came out the same."""
+    from . import images, studio
+
+    if output:
+        images.check_writable(output)
+    with progress() as watch:
+        edited, identical = studio.again(result, image, watch)
+    if output:
+        studio.save(edited, output)
+    fields = {"result": str(result), "output": str(output) if output else None, "identical": identical}
+    for remark in studio.differences(edited.record, studio.record_of(result)):
+        print(f"note: {remark}", file=sys.stderr)
+    if as_json:
+        print(json.dumps(fields))
+    else:
+        where = f"{output}: " if output else ""
+        print(f"{where}{'identical to' if identical else 'differs from'} {result}")
+
+
+@app.command()
+def packs(
+    name: Annotated[str, typer.Argument(help="A pack to describe, or none for the list.")] = "",
+    as_json: JsonOption = False,
+) -> None:
+    """List the packs and the methods, or describe a pack: its roles, and each method's settings."""
+    from . import studio
+
+    if name:
+        fields = studio.describe_pack(name)
+    else:
+        fields = {"packs": list(studio.catalogue()), "methods": list(studio.methods())}
+    if as_json:
+        print(json.dumps(fields, ensure_ascii=False))
+    else:
+        print("\n".join(outline(fields)))
+
+
+@app.command()
+def train(
+    recipe: Annotated[str, typer.Argument(help="What to train: autoencoder, clip, text_to_image, ...")],
+    run_dir: Annotated[Path | None, typer.Option(help="Log, samples and checkpoint; default runs/RECIPE.")] = None,
+    pack_dir: Annotated[Path | None, typer.Option(help="The pack to write to; default runs/miniature.")] = None,
+    minutes: Annotated[float | None, typer.Option(min=0, help="Stop after so many minutes, to go on later.")] = None,
+    settings: SetOption = None,
+) -> None:
+    """Train one model of a pack; the same command goes on where a run was broken off."""
+    from . import recipes
+    from .settings import assignments
+
+    recipes.run(recipe, assignments(settings or ()), run_dir, pack_dir, minutes)
+
+
+@app.command()
+def bench(
+    name: Annotated[str, typer.Argument(help="The table to measure.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="The folder for tables and sheets.")] = Path(
+        "out/bench"
+    ),
+    n: Annotated[int | None, typer.Option("--n", min=1, help="Scenes to measure on; default: the table's own.")] = None,
+    seed: Annotated[int, typer.Option(min=0)] = 0,
+    pack: PackOption = "miniature",
+    device: DeviceOption = "auto",
+    dtype: DtypeOption = "auto",
+    as_json: JsonOption = False,
+) -> None:
+    """Measure a table of the papers, or one of our own, on a pack."""
+    from . import bench as tables
+    from . import studio
+
+    workshop = studio.open_studio(pack, device, dtype)
+    with progress() as watch:
+        report = tables.run(name, pack=workshop.pack, output=output, n=n, seed=seed, watch=watch)
+    print(json.dumps(report, ensure_ascii=False) if as_json else "\n".join(outline(report)))
+
+
+@make.command("scenes")
+def make_scenes(
+    folder: Annotated[Path, typer.Argument(help="Where to write; made when it is not there.")],
+    n: Annotated[int, typer.Option("--n", min=1, help="How many.")] = 100,
+    seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same bytes.")] = 0,
+) -> None:
+    """Write scenes of the drawn world as an imagefolder with metadata.jsonl."""
+    from . import images
+    from .data.export import write_scenes
+
+    write_scenes(images.make_folder(folder), n, seed)
+    print(f"{folder}: {n} scenes")
+
+
+@make.command("sheet")
+def make_sheet(
+    output: Annotated[Path, typer.Argument(help="The .png file to write.")],
+    n: Annotated[int, typer.Option("--n", min=1, help="How many scenes on it.")] = 64,
+    seed: Annotated[int, typer.Option(min=0)] = 0,
+) -> None:
+    """Draw a contact sheet of scenes, to look at them."""
+    from . import images
+    from .data.sheets import contact_sheet
+
+    images.check_writable(output)
+    contact_sheet(output, n, seed)
+    print(f"{output}: {n} scenes")
+
+
+def split_words(words: Sequence[str], has_plan: bool) -> tuple[list[Path], str]:
+    """The pictures and the instruction, which is the last word; with a plan it may be left out.
+
+    Raises:
+        RequestError: a picture or the instruction is missing.
+    """
+    if has_plan and Path(words[-1]).exists():
+        return [Path(word) for word in words], ""
+    if len(words) < 2:
+        raise RequestError(
+            'give at least one picture and then the instruction: pentimento edit in.png "..." -o out.png'
+        )
+    if len(words[-1]) < 1000 and Path(words[-1]).is_file():
+        raise RequestError(f"{words[-1]}: is a file where the instruction was expected; put words in quotes at the end")
+    return [Path(word) for word in words[:-1]], words[-1]
+
+
+def gather(paths: Sequence[Path]) -> list[Path]:
+    """The pictures that are named, and those in the folders that are named, in the order of their names.
+
+    Raises:
+        RequestError: a folder without pictures.
+    """
+    from .images import SUFFIXES
+
+    pictures = []
+    for path in paths:
+        inside = sorted(file for file in path.iterdir() if file.suffix.lower() in SUFFIXES) if path.is_dir() else [path]
+        if not inside:
+            raise RequestError(f"{path}: this folder holds no pictures ({', '.join(SUFFIXES)})")
+        pictures += inside
+    return pictures
+
+
+def place(pictures: Sequence[Path], output: Path, seed: int, n: int) -> tuple[Job, ...]:
+    """Where each result goes: to `output` itself when there is one result and it is no folder, else into it.
+
+    Raises:
+        RequestError: several results for one file, or a result that would overwrite an input.
+    """
+    from .images import make_folder
+
+    several = len(pictures) * n > 1
+    if several and (output.is_file() or output.suffix.lower() == ".png"):
+        raise RequestError(f"{output}: {len(pictures) * n} results need a folder: name one, such as -o results")
+    if not several and not output.is_dir() and output.suffix:
+        jobs: tuple[Job, ...] = (Job(pictures[0], (output,)),)
+    else:
+        folder = make_folder(output)
+        stems = [picture.stem for picture in pictures]
+        names = [
+            picture.name.replace(".", "-") if stems.count(picture.stem) > 1 else picture.stem for picture in pictures
+        ]
+        names = [name if names.count(name) == 1 else f"{name}-{i}" for i, name in enumerate(names, start=1)]
+        jobs = tuple(
+            Job(picture, tuple(folder / (f"{name}-{seed + i}.png" if n > 1 else f"{name}.png") for i in range(n)))
+            for picture, name in zip(pictures, names, strict=True)
+        )
+    inputs = {picture.resolve() for picture in pictures}
+    for job in jobs:
+        for path in job.outputs:
+            if path.resolve() in inputs:
+                raise RequestError(f"{path}: this result would overwrite an input; name another place")
+    return jobs
+
+
+def read_plans(path: Path) -> tuple[Any, ...]:
+    """The plans in a JSON file: one plan, a list of plans, or {"plans": [...]}.
+
+    Raises:
+        PlanError: no readable JSON, or a field is missing, unknown or wrong.
+    """
+    from pydantic import TypeAdapter, ValidationError
+
+    from .settings import friendly
+    from .values import Plan
+
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise PlanError(f"{path}: cannot be read ({error.strerror})") from None
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise PlanError(f"{path}: is no JSON ({error}); 'pentimento plan ... --json' prints a plan") from None
+    if isinstance(content, dict):
+        content = content.get("plans", [content])
+    if content == []:
+        raise PlanError(f"{path}: holds no plan")
+    try:
+        return TypeAdapter(tuple[Plan, ...]).validate_python(content)
+    except ValidationError as error:
+        raise PlanError(f"{path}: {friendly(error)}; 'pentimento plan ... --json' prints a whole plan") from None
+
+
+def summary(edited: Any, path: Path) -> dict[str, Any]:
+    """One result as JSON."""
+    record = edited.record
+    return {
+        "picture": record.input,
+        "output": str(path),
+        "method": record.method,
+        "seed": record.seed,
+        "plans": [plan.model_dump(mode="json") for plan in record.plans],
+        "mask_area": None if edited.mask is None else float(edited.mask.mean()),
+        "seconds": record.seconds["edit"],
+        "notes": list(edited.picture.notes),
+    }
+
+
+def said(result: dict[str, Any]) -> str:
+    """One result as a line."""
+    changes = "; ".join(f"{plan['before']} -> {plan['after']}" for plan in result["plans"])
+    area = "" if result["mask_area"] is None else f", mask {result['mask_area']:.1%} of the picture"
+    return f"{result['output']}: {changes or result['method']}{area}, seed {result['seed']}, {result['seconds']:.1f} s"
+
+
+def outline(fields: Any, indent: str = "") -> Iterator[str]:
+    """Nested JSON as indented lines."""
+    for name, value in fields.items():
+        if isinstance(value, dict):
+            yield f"{indent}{name}"
+            yield from outline(value, indent + "  ")
+        else:
+            text = ", ".join(map(str, value)) if isinstance(value, list | tuple) else value
+            yield f"{indent}{name}: {text}"
+
+
+@contextmanager
+def progress() -> Iterator[Callable[[str, int, int], None]]:
+    """A progress bar on stderr, silent where stderr is no terminal; yields what editors call after every step."""
+    from tqdm import tqdm
+
+    with tqdm(
+        total=1, file=sys.stderr, disable=None, leave=False, bar_format="{desc}: {percentage:3.0f}% |{bar}|"
+    ) as bar:
+
+        def watch(doing: str, done: int, total: int) -> None:
+            bar.set_description_str(doing, refresh=False)
+            bar.total, bar.n = total, done
+            bar.refresh()
+
+        yield watch

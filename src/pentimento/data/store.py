@@ -1,0 +1,74 @@
+"""Renderings kept on disk, so that a recipe does not draw the same scene again: chunks of uint8 pictures by seed.
+
+A chunk appears whole or not at all; a killed run goes on with the next missing one. A picture is always the one that
+`scenes.draw_scene` or `edits.draw_edit` gives for its seed, so words and masks are taken from there, never stored.
+"""
+
+import os
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from .edits import draw_edit, render_edit
+from .scenes import WORLD_VERSION, draw_scene, render
+
+CHUNK = 1000
+
+
+@dataclass(frozen=True)
+class Store:
+    """Pictures by seed, 0..count-1, uint8, read from disk as they are asked for."""
+
+    chunks: tuple[np.ndarray, ...]
+
+    def __len__(self) -> int:
+        return sum(len(c) for c in self.chunks)
+
+    def __getitem__(self, seed: int) -> np.ndarray:
+        return self.chunks[seed // CHUNK][seed % CHUNK]
+
+
+def scene_store(folder: Path, count: int, split: str = "train", size: int = 128, workers: int = 2) -> Store:
+    """The first `count` scenes of a split, rounded up to whole chunks; draws what is missing in `folder`."""
+    return _store(folder, f"scenes-v{WORLD_VERSION}-{split}-{size}", partial(_scene, split=split, size=size), count, workers)
+
+
+def edit_store(
+    folder: Path, count: int, split: str = "train", effects: str = "seen", size: int = 128, workers: int = 2
+) -> Store:
+    """The first `count` edits of a split (see `edits.draw_edit`): (before, after), uint8 (2, size, size, 3) each."""
+    name = f"edits-v{WORLD_VERSION}-{split}-{effects}-{size}"
+    return _store(folder, name, partial(_edit, split=split, effects=effects, size=size), count, workers)
+
+
+def _store(folder: Path, name: str, draw: Callable[[int], np.ndarray], count: int, workers: int) -> Store:
+    folder.mkdir(parents=True, exist_ok=True)
+    paths = [folder / f"{name}-{i:04d}.npy" for i in range(-(-count // CHUNK))]
+    missing = [i for i, path in enumerate(paths) if not path.exists()]
+    if missing:
+        with ProcessPoolExecutor(workers) as pool:
+            drawn = pool.map(partial(_draw_chunk, draw=draw), missing, [paths[i] for i in missing])
+            for _ in tqdm(drawn, total=len(missing), desc=f"drawing {name}", unit="thousand"):
+                pass
+    return Store(tuple(np.load(path, mmap_mode="r") for path in paths))
+
+
+def _scene(seed: int, split: str, size: int) -> np.ndarray:
+    return render(draw_scene(seed, split), size).image
+
+
+def _edit(seed: int, split: str, effects: str, size: int) -> np.ndarray:
+    pair = render_edit(draw_edit(seed, split, effects=effects), size)
+    return np.stack([pair.before, pair.after])
+
+
+def _draw_chunk(index: int, path: Path, draw: Callable[[int], np.ndarray]) -> None:
+    pictures = np.stack([draw(seed) for seed in range(index * CHUNK, (index + 1) * CHUNK)])
+    partial_path = path.with_name(f".{path.stem}.partial.npy")
+    np.save(partial_path, pictures)
+    os.replace(partial_path, path)

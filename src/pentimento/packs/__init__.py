@@ -1,0 +1,14 @@
+"""The packs' room: manifests to roles. The only room that knows `from_pretrained`, hub ids, devices and dtypes.
+
+A pack is a folder with a manifest.json; the catalogue names those that come with the library. Roles are loaded when
+they are first asked for, and components that roles share are loaded once.
+"""
+
+from .manifest import Manifest, Role, read_manifest, verify
+from .pack import OpenPack, Placement, catalogue, open_pack
+from .sealing import seal, write_card
+
+__all__ = [
+    "Manifest", "OpenPack", "Placement", "Role", "catalogue", "open_pack", "read_manifest", "seal", "verify",
+    "write_card",
+]  # fmt: skip

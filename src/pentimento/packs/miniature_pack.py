@@ -1,0 +1,87 @@
+"""What the embedded pack consists of, and the last step of runs/miniature.sh: seal it, write its card, install it."""
+
+import json
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ..errors import PackError
+from .manifest import MANIFEST, Manifest, Role, read_manifest, verify
+from .sealing import seal, write_card
+
+
+def _painter(name: str) -> Role:
+    """A latent diffusion model with its own U-Net and text encoder; the rest is shared."""
+    return Role(
+        kind="latent_diffusion",
+        components={
+            "vae": "vae", "tokenizer": "tokenizer", "scheduler": "scheduler",
+            "unet": f"{name}/unet", "text_encoder": f"{name}/text_encoder",
+        },
+    )  # fmt: skip
+
+
+ROLES: Mapping[str, Role] = {
+    "text_to_image": _painter("text_to_image"),
+    "instruct": _painter("instruct"),
+    "planner": Role(kind="tagger", components={"model": "language"}),
+    "detector": Role(kind="dense_detector", components={"model": "detector"}),
+    "segmenter": Role(kind="crop_segmenter", components={"model": "segmenter"}),
+    "captioner": Role(kind="word_captioner", components={"model": "captioner"}),
+    "clip": Role(kind="clip", components={"model": "clip"}),
+    "judge": Role(kind="clip", components={"model": "judge"}),
+    "perceptual": Role(kind="perceptual", components={"model": "perceptual"}),
+}
+"""The folders that the recipes export."""
+LIMITS = """\
+Models of a drawn world, trained from nothing on that world alone: they know its nouns, colours and
+effects, and no photograph. Stored in fp16, to be computed in fp32 or bf16. Scores on this pack compare methods with
+each other; they say nothing about the published checkpoints."""
+
+
+def finish(folder: Path, runs: Path, version: str) -> Manifest:
+    """Seal the roles that are trained in `folder`, and write its CARD.md from runs/*/report.json and scores.json.
+
+    scores.json in the folder maps what was measured to its figure in words.
+    Raises: PackError when nothing is trained there, or a file cannot be sealed.
+    """
+    trained = {
+        name: role for name, role in ROLES.items() if all((folder / c).is_dir() for c in role.components.values())
+    }
+    if not trained:
+        raise PackError(f"{folder} holds no trained model: run runs/miniature.sh, or one recipe at least")
+    scores = _read(folder / "scores.json")
+    reports = {path.parent.name: _read(path) for path in sorted(runs.glob("*/report.json"))}
+    manifest = seal(folder, "miniature", version, trained, notes="Trained on the drawn world by runs/miniature.sh.")
+    write_card(folder, f"The miniature, version {version}", reports, scores, LIMITS)
+    return manifest
+
+
+def _read(path: Path) -> dict[str, Any]:
+    if not path.exists():
+        return {}
+    try:
+        return json.loads(path.read_text())
+    except ValueError as error:
+        raise PackError(f"{path} is no JSON ({error}): mend or delete it") from error
+
+
+def install(source: Path, target: Path) -> None:
+    """Copy a sealed pack's own files to `target`, which is replaced when all of them are there.
+
+    Raises: PackError when a file of the pack differs from its hash.
+    """
+    manifest = read_manifest(source / MANIFEST)
+    verify(source, manifest)
+    partial, old = target.parent / f".{target.name}.partial", target.parent / f".{target.name}.old"
+    shutil.rmtree(partial, ignore_errors=True)
+    for path in (MANIFEST, "CARD.md", *manifest.files):
+        if path in manifest.files or (source / path).is_file():
+            (partial / path).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(source / path, partial / path)
+    shutil.rmtree(old, ignore_errors=True)
+    if target.exists():
+        target.rename(old)
+    partial.rename(target)
+    shutil.rmtree(old, ignore_errors=True)

@@ -1,0 +1,211 @@
+"""An opened pack: its roles, each loaded when first asked for."""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from importlib import import_module, resources
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError
+
+from ..errors import PackError
+from ..roles import BoxSegmenter, Captioner, Clip, Detector, Diffusion, Planner, Segmenter
+from .guard import hide_broken_torchvision
+from .manifest import MANIFEST, Manifest, locate, read_manifest, split_hub_id, verify
+from .placement import Placement, place
+
+METHODS: Mapping[str, tuple[str, ...]] = {
+    "instructedit": ("text_to_image", "planner", "detector", "segmenter"),
+    "instructpix2pix": ("instruct",),
+}
+"""The roles that each method needs, for the message about a missing one; packs know no editor."""
+
+OWN_KINDS: Mapping[str, str] = {
+    "chat": "pentimento.language.chat",
+    "dense_detector": "pentimento.vision.detector",
+    "crop_segmenter": "pentimento.vision.segmenter",
+    "word_captioner": "pentimento.vision.captioner",
+    "clip": "pentimento.vision.clip",
+    "perceptual": "pentimento.vision.perceptual",
+}
+"""Kinds whose module has `load(folder)`; these models are small and stay in fp32 on the CPU."""
+
+BOX_THRESHOLD = 0.3
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A pack that is known by name: where its components lie, and its manifest file."""
+
+    folder: Path
+    manifest: Path
+
+
+def catalogue() -> Mapping[str, Entry]:
+    """The packs that come with the library, by name."""
+    here = Path(str(resources.files("pentimento.packs")))
+    return {
+        "miniature": Entry(here / "miniature", here / "miniature" / MANIFEST),
+        "sd15": Entry(here, here / "sd15.json"),
+    }
+
+
+def open_pack(name_or_path: str | Path = "miniature", device: str = "auto", dtype: str = "auto") -> "OpenPack":
+    """The pack of that name, or in that folder. Loads no weights yet.
+
+    Raises: PackError when there is no such pack, its manifest is wrong, or device or dtype cannot be had.
+    """
+    known = catalogue()
+    entry = known.get(str(name_or_path))
+    if entry is None:
+        folder = Path(name_or_path)
+        if not folder.is_dir():
+            raise PackError(f"no pack is called {str(name_or_path)!r}: take {', '.join(known)} or a pack's folder")
+        entry = Entry(folder, folder / MANIFEST)
+    return OpenPack(entry.folder, read_manifest(entry.manifest), place(device, dtype))
+
+
+class OpenPack:
+    """Fulfils `roles.Pack`. Every role is a property that loads its model once; components are shared between roles.
+
+    Files are compared with the manifest's hashes when they are loaded.
+    """
+
+    def __init__(self, folder: Path, manifest: Manifest, placement: Placement):
+        self.folder, self.manifest, self.placement = folder, manifest, placement
+        self.name, self.hash = manifest.name, manifest.hash
+        self.defaults: Mapping[str, Mapping[str, Any]] = manifest.defaults
+        self._loaded: dict[tuple[str, Path], Any] = {}
+
+    @cached_property
+    def text_to_image(self) -> Diffusion:
+        return self.load("text_to_image")
+
+    @cached_property
+    def instruct(self) -> Diffusion:
+        return self.load("instruct")
+
+    @cached_property
+    def inpaint(self) -> Diffusion:
+        return self.load("inpaint")
+
+    @cached_property
+    def detector(self) -> Detector:
+        return self.load("detector")
+
+    @cached_property
+    def box_segmenter(self) -> BoxSegmenter:
+        """Boxes to masks: the manifest's role "segmenter"."""
+        return self.load("segmenter")
+
+    @cached_property
+    def segmenter(self) -> Segmenter:
+        """Phrases to one mask: detector and box segmenter together, at the pack's own box threshold."""
+        from ..vision.segment import GroundedSegmenter
+
+        threshold = float(self.defaults.get("segmenter", {}).get("threshold", BOX_THRESHOLD))
+        return GroundedSegmenter(self.detector, self.box_segmenter, threshold)
+
+    @cached_property
+    def captioner(self) -> Captioner:
+        return self.load("captioner")
+
+    @cached_property
+    def planner(self) -> Planner:
+        return self.load("planner")
+
+    @cached_property
+    def clip(self) -> Clip:
+        return self.load("clip")
+
+    @cached_property
+    def judge(self) -> Clip:
+        """The second CLIP; for the bench alone."""
+        return self.load("judge")
+
+    @cached_property
+    def perceptual(self) -> Any:
+        """The feature network; for the bench alone."""
+        return self.load("perceptual")
+
+    def load(self, role: str) -> Any:
+        """Load the model of a role, with its shared components.
+
+        Raises: PackError when the pack has no such role, a file is missing, differs from its hash, is no safetensors
+        or does not fit its config.
+        """
+        wanted = self.manifest.roles.get(role)
+        if wanted is None:
+            raise PackError(self._without(role))
+        folders = {name: locate(self.folder, component) for name, component in wanted.components.items()}
+        verify(self.folder, self.manifest, [c for c in wanted.components.values() if split_hub_id(c) is None])
+        for folder in folders.values():
+            _refuse_pickles(folder)
+        hide_broken_torchvision()
+        with _quiet():
+            try:
+                return self._load(wanted.kind, folders)
+            except (OSError, ValueError, RuntimeError, SafetensorError) as error:
+                line = (str(error).strip() or type(error).__name__).splitlines()[0]
+                raise PackError(f"role {role!r} of the pack {self.name!r} does not load: {line}") from error
+
+    def _load(self, kind: str, folders: dict[str, Path]) -> Any:
+        if kind == "latent_diffusion":
+            from .diffusion import load_latent_diffusion
+
+            return load_latent_diffusion(folders, self.placement, self._shared)
+        if kind == "tagger":
+            from ..language import tagger
+
+            return tagger.Tagger(tagger.load(folders["model"]))
+        if kind in OWN_KINDS:
+            return import_module(OWN_KINDS[kind]).load(folders["model"])
+        if kind in HUB_KINDS:
+            return getattr(import_module("pentimento.packs.hub"), HUB_KINDS[kind])(folders["model"], self.placement)
+        raise PackError(f"the pack {self.name!r} holds a {kind!r}, which this version cannot load: update the library")
+
+    def _shared(self, kind: str, folder: Path, load: Callable[[], Any]) -> Any:
+        key = (kind, folder.resolve())
+        if key not in self._loaded:
+            self._loaded[key] = load()
+        return self._loaded[key]
+
+    def _without(self, role: str) -> str:
+        have = set(self.manifest.roles)
+        works = [method for method, needs in METHODS.items() if have.issuperset(needs)]
+        left = f"what still works with it: {', '.join(works)}" if works else "no method works with it"
+        return f"the pack {self.name!r} has no {role}: take another pack, or train one; {left}"
+
+
+HUB_KINDS: Mapping[str, str] = {"grounding_dino": "load_grounding_dino", "sam": "load_sam", "blip2": "load_blip2"}
+PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl")
+
+
+def _refuse_pickles(folder: Path) -> None:
+    """Weights that are only there as pickles are refused; beside safetensors they are not looked at."""
+    names = [path.name for path in folder.iterdir()]
+    pickled = [name for name in names if name.endswith(PICKLES)]
+    if pickled and not any(name.endswith(".safetensors") for name in names):
+        raise PackError(f"{folder / pickled[0]} is no safetensors file: convert it, pickled weights are not loaded")
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """No progress bars and no loading reports from the libraries; what is wrong, we raise ourselves."""
+    import diffusers.utils.logging as diffusers_log
+    import transformers.utils.logging as transformers_log
+
+    levels = (diffusers_log.get_verbosity(), transformers_log.get_verbosity())
+    bars = (diffusers_log.is_progress_bar_enabled(), transformers_log.is_progress_bar_enabled())
+    for log in (diffusers_log, transformers_log):
+        log.set_verbosity_error()
+        log.disable_progress_bar()
+    try:
+        yield
+    finally:
+        for log, level, bar in zip((diffusers_log, transformers_log), levels, bars, strict=True):
+            log.set_verbosity(level)
+            if bar:
+                log.enable_progress_bar()

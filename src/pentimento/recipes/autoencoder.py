@@ -1,0 +1,135 @@
+"""The miniature's autoencoder: AutoencoderKL, f = 8, 8 latent channels, on crops around the objects.
+
+Crops of half the picture's side learn far sooner than whole pictures: most of a scene is empty ground.
+"""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from PIL import Image
+from pydantic import Field
+from torch import Tensor, nn
+
+from ..data.scenes import draw_scene
+from ..data.store import Store, scene_store
+from ..training import Job, TrainSettings, warm_start
+
+
+class Settings(TrainSettings):
+    """Measured: see docs/LOG.md."""
+
+    images: int = Field(75_000, ge=1)
+    batch_size: int = Field(24, ge=1)
+    lr: float = Field(1.5e-3, gt=0)
+    cooldown: float = 0.3
+    ema: float = Field(6_000, ge=0)
+    weight_decay: float = 0.0
+    channels: tuple[int, ...] = (24, 48, 96, 96)
+    latent_channels: int = 8
+    crop: int = Field(64, ge=32, description="side of a training crop, pixels")
+    gradient: float = Field(1.0, ge=0, description="weight of the L1 loss on finite differences")
+    kl: float = Field(1e-6, ge=0, description="weight of the KL term")
+    scenes: int = Field(12_000, ge=1, description="scenes that the crops come from")
+    data: Path = Path("runs/data")
+
+
+def model(settings: Settings) -> nn.Module:
+    from diffusers import AutoencoderKL
+
+    n = len(settings.channels)
+    return AutoencoderKL(
+        down_block_types=("DownEncoderBlock2D",) * n, up_block_types=("UpDecoderBlock2D",) * n,
+        block_out_channels=settings.channels, layers_per_block=1, latent_channels=settings.latent_channels,
+        norm_num_groups=8, sample_size=128, mid_block_add_attention=False,
+    )  # fmt: skip
+
+
+def crops(store: Store, step: int, batch_size: int, crop: int, split: str = "train") -> Tensor:
+    """A batch of crops, two thirds of them around an object: (b, 3, crop, crop) in [-1, 1]."""
+    rng = np.random.default_rng([101, step])
+    out = []
+    for seed in rng.integers(0, len(store), batch_size):
+        picture = store[int(seed)]
+        side = len(picture)
+        centre = rng.random(2)
+        if rng.random() < 0.67:
+            things = draw_scene(int(seed), split).things
+            thing = things[int(rng.integers(len(things)))]
+            centre = np.array([thing.x, thing.y]) + rng.normal(0, 0.3 * thing.size, 2)
+        left, top = (np.clip(centre * side - crop / 2, 0, side - crop)).astype(int)
+        out.append(picture[top : top + crop, left : left + crop][:, :: 1 if rng.random() < 0.5 else -1])
+    return torch.from_numpy(np.stack(out)).permute(0, 3, 1, 2).float() / 127.5 - 1
+
+
+def reconstruction_loss(settings: Settings, autoencoder: nn.Module, x: Tensor, generator: torch.Generator) -> Tensor:
+    """L1 on pixels and on finite differences, and a small KL."""
+    posterior = autoencoder.encode(x).latent_dist
+    noise = torch.randn(posterior.mean.shape, generator=generator).to(x.device)
+    y = autoencoder.decode(posterior.mean + posterior.std * noise).sample.float()
+    loss = F.l1_loss(y, x)
+    for dim in (-1, -2):
+        loss = loss + settings.gradient * F.l1_loss(y.diff(dim=dim), x.diff(dim=dim))
+    return loss + settings.kl * posterior.kl().mean()
+
+
+def job(settings: Settings, pack_dir: Path) -> Job:
+    """Warm-starts from pack_dir/vae; exports there, with 1 / std of the latents as scaling_factor."""
+    autoencoder = model(settings)
+    warm_start(autoencoder, pack_dir / "vae")
+    store = scene_store(settings.data, settings.scenes)
+    held = scene_store(settings.data, 1, "validation")
+
+    def export(ema: nn.Module, folder: Path) -> None:
+        ema.register_to_config(scaling_factor=float(1 / latent_std(ema, store)))
+        ema.save_pretrained(folder / "vae")
+
+    def sample(ema: nn.Module, path: Path) -> None:
+        x = pictures([held[i] for i in range(16)])
+        y = round_trip(ema, x)
+        rows = torch.stack([x, y], dim=1).flatten(0, 1)
+        sheet(rows, 8).save(path)
+
+    return Job(
+        model=autoencoder,
+        batch=lambda step, size: crops(store, step, size, settings.crop),
+        loss=lambda net, x, generator: reconstruction_loss(settings, net, x, generator),
+        export=export,
+        sample=sample,
+    )
+
+
+def pictures(arrays: list[np.ndarray]) -> Tensor:
+    """uint8 (h, w, 3) arrays as one batch (b, 3, h, w) in [-1, 1]."""
+    return torch.from_numpy(np.stack(arrays)).permute(0, 3, 1, 2).float() / 127.5 - 1
+
+
+@torch.no_grad()
+def round_trip(autoencoder: nn.Module, x: Tensor) -> Tensor:
+    """x (b, 3, h, w) through the mean latents and back, clamped to [-1, 1]."""
+    x = x.to(next(autoencoder.parameters()).device)
+    return autoencoder.decode(autoencoder.encode(x).latent_dist.mean).sample.clamp(-1, 1).cpu()
+
+
+@torch.no_grad()
+def latent_std(autoencoder: nn.Module, store: Store, count: int = 256) -> Tensor:
+    """The standard deviation of the mean latents over the first `count` pictures."""
+    device = next(autoencoder.parameters()).device
+    means = [
+        autoencoder.encode(pictures([store[i] for i in range(k, k + 32)]).to(device)).latent_dist.mean
+        for k in range(0, count, 32)
+    ]
+    return torch.cat(means).std().cpu()
+
+
+def sheet(x: Tensor, columns: int) -> Image.Image:
+    """Pictures (b, 3, h, w) in [-1, 1] side by side, `columns` in a row."""
+    b, _, h, w = x.shape
+    rows = -(-b // columns)
+    array = ((x.clamp(-1, 1) + 1) * 127.5).round().byte().permute(0, 2, 3, 1).numpy()
+    canvas = np.full((rows * h, columns * w, 3), 255, np.uint8)
+    for i, picture in enumerate(array):
+        r, c = divmod(i, columns)
+        canvas[r * h : (r + 1) * h, c * w : (c + 1) * w] = picture
+    return Image.fromarray(canvas)

@@ -1,0 +1,473 @@
+"""The detector: phrases to boxes, on scenes drawn while it trains.
+
+Every scene is looked at twice: as it is, and zoomed into. Each look gets a dozen phrases, about half of them true:
+nouns and plurals, colours and materials with nouns, groups, synonyms, what heads wear, and stuff. The false ones are
+absent nouns, present nouns in a wrong colour, absent wear and stuff, and words that nobody has ever seen.
+"""
+
+from dataclasses import replace
+from functools import lru_cache, partial
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from PIL import Image, ImageDraw
+from pydantic import Field
+from torch import Tensor, nn
+
+from ..data import art, drawn
+from ..data.scenes import Scene, Thing, draw_scene, random_thing, render
+from ..data.vocabulary import COLOURS, MATERIALS, NOUNS, WEARABLES
+from ..training import Job, TrainSettings, warm_start
+from ..vision import detector as dense
+from ..vision.detector import DenseDetector, DetectorConfig, DetectorNet, encode
+from ..vision.layers import spell
+
+FOLDER = "detector"
+SMALLEST, SMALLEST_WORN = 30, 10  # pixels of 128x128 below which a thing is too hidden to ask for
+GREY_STYLES = ("pencil sketch", "charcoal drawing")  # here no colour can be told
+SYNONYMS = {
+    "cat": ("kitty", "kitten"), "dog": ("puppy",), "rabbit": ("bunny",), "bicycle": ("bike",), "car": ("automobile",),
+    "airplane": ("plane", "aeroplane"), "sailboat": ("boat", "ship"), "scooter": ("motorbike",), "truck": ("lorry",),
+    "hamburger": ("burger",), "donut": ("doughnut",), "watermelon": ("melon",), "sofa": ("couch",),
+    "bookshelf": ("bookcase",), "laptop": ("computer",), "gift": ("present",), "vase": ("pot",), "bucket": ("pail",),
+    "door": ("main door",), "garage": ("garage door",), "cupboard": ("closet", "cabinet"), "painting": ("picture",),
+    "clock": ("alarm clock",), "horse": ("pony",), "pig": ("hog",), "duck": ("mallard",), "lamp": ("light bulb",),
+    "palm": ("palm tree",), "noodles": ("noodle soup",), "fries": ("french fries",), "ladybug": ("ladybird",),
+    "grape": ("bunch of grapes",), "carrot": ("carrot slice",), "ball": ("football", "soccer ball"),
+}  # fmt: skip
+WEAR_SYNONYMS = {"bow tie": ("tie",), "glasses": ("spectacles",), "hat": ("cap",), "smile": ("mouth", "lips")}
+GROUPS = {
+    "person": ("person", "people"), "animal": ("animal", "animals"), "insect": ("insect", "insects"),
+    "vehicle": ("vehicle", "vehicles"), "plant": ("plant", "plants"), "building": ("building", "buildings"),
+    "furniture": ("furniture", "pieces of furniture"), "food": ("food", "foods"),
+}  # fmt: skip
+LOOKS = (*COLOURS, *MATERIALS)
+MOST = 12  # things in a picture
+STUFF = {
+    "background": ("background", "backdrop", "surroundings"), "sky": ("sky",), "ground": ("ground", "terrain"),
+    "wall": ("wall", "walls"), "floor": ("floor",),
+}  # fmt: skip
+
+
+class Settings(TrainSettings):
+    """A step of 24 pictures is about half a second on one core."""
+
+    images: int = Field(48_000, ge=1, description="pictures to train on, two looks at each scene")
+    batch_size: int = Field(24, ge=2, description="pictures a step")
+    lr: float = Field(1.2e-3, gt=0, description="peak learning rate of AdamW")
+    warmup_images: int = Field(1_000, ge=0, description="images over which the learning rate rises from 0")
+    cooldown: float = Field(0.4, ge=0, le=1, description="last fraction of the images, with a cosine fall to 0")
+    ema: float = Field(2_500, ge=0, description="half-life of the averaged weights, in images")
+    workers: int = Field(1, ge=0, description="processes that draw scenes")
+    phrases: int = Field(12, ge=4, description="phrases for each picture")
+
+
+class Look(NamedTuple):
+    """A scene as one picture: what is visible of its things and parts. Areas are pixels."""
+
+    scene: Scene
+    image: np.ndarray  # uint8 (128, 128, 3)
+    masks: tuple[np.ndarray, ...]  # bool (128, 128), one for each thing
+    stuff: dict[str, np.ndarray]
+    worn: tuple[tuple[str, np.ndarray], ...]  # wearables and their visible pixels
+
+
+class Batch(NamedTuple):
+    """b pictures with k phrases each, on a g x g grid; see `vision.detector.Targets`."""
+
+    pictures: Tensor  # uint8 (b, 3, side, side)
+    spelled: Tensor  # uint8 (b, k, words, letters)
+    heat: Tensor  # (b, k, g, g)
+    region: Tensor  # (b, k, g, g)
+    offsets: Tensor  # (b, 2, 4, g, g)
+    weight: Tensor  # (b, 2, g, g)
+    cells: Tensor  # long (b, m) the cell that holds the centre of each thing, -1 for none
+    nouns: Tensor  # long (b, m) which of NOUNS it is
+    colours: Tensor  # long (b, m) which of LOOKS it is, -1 where that cannot be said
+    lessons: Tensor  # uint8 (NOUNS + LOOKS, words, letters) a phrase for each noun, and for each look
+
+
+def dressed(scene: Scene, rng: np.random.Generator) -> Scene:
+    """The scene with more heads that wear something: the world dresses too few to learn from."""
+    things = tuple(
+        replace(thing, wears=(str(rng.choice(WEARABLES)),))
+        if thing.noun in art.WEARERS and not thing.wears and rng.random() < 0.4
+        else thing
+        for thing in scene.things
+    )
+    return replace(scene, things=things)
+
+
+def crowded(scene: Scene, rng: np.random.Generator, split: str) -> Scene:
+    """The scene's place with nine things in three rows instead: more to learn from in one picture."""
+    things = []
+    for i in range(9):
+        thing = random_thing(rng, split)
+        if i and rng.random() < 0.3:  # again the noun of another one, which is then confusable
+            thing = replace(random_thing(rng, split, noun=things[int(rng.integers(i))].noun), wears=thing.wears[:0])
+        x, y = ((cell + 0.5 + rng.uniform(-0.2, 0.2)) / 3 for cell in (i % 3, i // 3))
+        things.append(replace(thing, x=float(x), y=float(y), size=float(rng.uniform(0.2, 0.36))))
+    return replace(scene, things=tuple(things))
+
+
+def look_at(seed: int, split: str = "train", size: int = 128, crowds: bool = False) -> Look:
+    """The scene of a seed with more worn things than the world gives it; with `crowds`, odd seeds are `crowded`."""
+    rng = np.random.default_rng([11, seed])
+    scene = draw_scene(seed, split)
+    if crowds and seed % 2:
+        scene = crowded(scene, rng, split)
+    scene = dressed(scene, rng)
+    rendering = render(scene, size)
+    worn = []
+    for thing, mask in zip(scene.things, rendering.masks, strict=True):
+        for name in thing.wears:
+            pixels = _worn_pixels(thing, name, size) & mask
+            if pixels.sum() >= SMALLEST_WORN:
+                worn.append((name, pixels))
+    return Look(scene, rendering.image, rendering.masks, dict(rendering.parts), tuple(worn))
+
+
+def _worn_pixels(thing: Thing, name: str, size: int) -> np.ndarray:
+    """The pixels that one worn thing covers, bool (size, size), as if nothing stood before it; see `scenes.render`."""
+    alpha = _worn_sprite(thing.noun, thing.family, thing.wears, thing.look, name)
+    if thing.flip:
+        alpha = alpha.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+    scale = thing.size * size / art.CELL
+    alpha = alpha.resize((max(2, round(alpha.width * scale)), max(2, round(alpha.height * scale))))
+    canvas = Image.new("L", (size, size))
+    canvas.paste(alpha, (round(thing.x * size - alpha.width / 2), round(thing.y * size - alpha.height / 2)))
+    return np.asarray(canvas) > 127
+
+
+@lru_cache(maxsize=4096)
+def _worn_sprite(noun: str, family: str, wears: tuple[str, ...], look: int, name: str) -> Image.Image:
+    """The alpha of one of the worn things alone, on the sprite of the whole; see `art.sprite`."""
+    cell, (x, y, width) = art.CELL, art.WEARERS[noun]
+    where = (x * cell, cell // 2 + y * cell), width * cell
+    whole, alone = (Image.new("RGBA", (cell, cell + cell // 2)) for _ in range(2))
+    whole.paste(art._glyph(noun, family), (0, cell // 2))
+    for other in wears:
+        drawn.wear(ImageDraw.Draw(whole), other, *where, look)
+    drawn.wear(ImageDraw.Draw(alone), name, *where, look)
+    covered = whole.getchannel("A").point(lambda value: 255 * (value > 8)).getbbox()
+    return alone.getchannel("A").crop(covered)
+
+
+def zoomed(look: Look, rng: np.random.Generator) -> Look:
+    """A random part of the picture, 50 to 100 % of its side, sometimes not square, at the net's size."""
+    side = len(look.image)
+    width = side * rng.uniform(0.5, 1.0)
+    height = width if rng.random() < 0.6 else min(side, width * rng.uniform(0.6, 1.6))
+    left, top = rng.uniform(0, side - width), rng.uniform(0, side - height)
+    corners = (left, top, left + width, top + height)
+    scale = side / max(width, height)
+    small = (max(1, round(width * scale)), max(1, round(height * scale)))
+
+    def cut(mask: np.ndarray) -> np.ndarray:
+        out = np.zeros((side, side), bool)
+        part = Image.fromarray(mask.view(np.uint8) * 255).resize(small, Image.Resampling.BILINEAR, box=corners)
+        out[: small[1], : small[0]] = np.asarray(part) > 127
+        return out
+
+    image = np.full((side, side, 3), dense.PADDING, np.uint8)
+    part = Image.fromarray(look.image).resize(small, Image.Resampling.BILINEAR, box=corners)
+    image[: small[1], : small[0]] = np.asarray(part)
+    cuts = [cut(mask) for mask in look.masks]  # what is mostly cut off is not asked for
+    masks = tuple(
+        part if part.sum() > 0.3 * scale**2 * mask.sum() else np.zeros_like(mask)
+        for part, mask in zip(cuts, look.masks, strict=True)
+    )
+    stuff = {name: cut(mask) for name, mask in look.stuff.items()}
+    worn = tuple((name, cut(mask)) for name, mask in look.worn)
+    return Look(look.scene, image, masks, stuff, worn)
+
+
+def flipped(look: Look) -> Look:
+    """The picture and its masks mirrored left to right; nothing that is asked here depends on the side."""
+    turn = np.ascontiguousarray
+    return Look(
+        look.scene, turn(look.image[:, ::-1]), tuple(turn(mask[:, ::-1]) for mask in look.masks),
+        {name: turn(mask[:, ::-1]) for name, mask in look.stuff.items()},
+        tuple((name, turn(mask[:, ::-1])) for name, mask in look.worn),
+    )  # fmt: skip
+
+
+class Question(NamedTuple):
+    """A phrase with the masks that answer it, one for each instance; for stuff one mask of the whole region."""
+
+    phrase: str
+    masks: tuple[np.ndarray, ...] = ()
+    kind: str = "thing"  # thing | part | stuff
+
+
+def questions(look: Look, count: int, rng: np.random.Generator) -> list[Question]:
+    """`count` different phrases about a look, true and false ones."""
+    true = _true(look, rng)
+    rng.shuffle(true)
+    true = true[: count // 2 + 1]
+    asked = {question.phrase: question for question in true}
+    while len(asked) < count:
+        phrase, kind = _false(look, rng)
+        if phrase and phrase not in asked:
+            asked[phrase] = Question(phrase, (), kind)
+    return list(asked.values())
+
+
+def _seen(look: Look) -> list[tuple[Thing, np.ndarray]]:
+    pairs = zip(look.scene.things, look.masks, strict=True)
+    return [(thing, mask) for thing, mask in pairs if mask.sum() >= SMALLEST]
+
+
+def colours_of(thing: Thing) -> tuple[str, ...]:
+    """The colours and materials that a person may call a thing by."""
+    return (thing.colour or thing.material or NOUNS[thing.noun].base,)
+
+
+def _true(look: Look, rng: np.random.Generator) -> list[Question]:
+    seen, found = _seen(look), []
+    for noun in dict.fromkeys(thing.noun for thing, _ in seen):
+        masks = tuple(mask for thing, mask in seen if thing.noun == noun)
+        names = [noun, NOUNS[noun].plural]
+        found.append(Question(str(names[int(rng.random() < 0.35)]), masks))
+        if noun in SYNONYMS and rng.random() < 0.35:
+            found.append(Question(str(rng.choice(SYNONYMS[noun])), masks))
+        if look.scene.style not in GREY_STYLES:
+            for colour in dict.fromkeys(c for thing, _ in seen if thing.noun == noun for c in colours_of(thing) if c):
+                same = tuple(mask for thing, mask in seen if thing.noun == noun and colour in colours_of(thing))
+                found.append(Question(f"{colour} {names[int(rng.random() < 0.35)]}", same))
+    for group in dict.fromkeys(NOUNS[thing.noun].group for thing, _ in seen):
+        if group in GROUPS and rng.random() < 0.25:
+            masks = tuple(mask for thing, mask in seen if NOUNS[thing.noun].group == group)
+            found.append(Question(str(rng.choice(GROUPS[group])), masks))
+    for name in dict.fromkeys(name for name, _ in look.worn):
+        masks = tuple(mask for other, mask in look.worn if other == name and mask.sum() >= SMALLEST_WORN)
+        words = (name, *WEAR_SYNONYMS.get(name, ()))
+        if masks and name not in NOUNS:  # a crown is a thing
+            found.append(Question(str(rng.choice(words)), masks, "part"))
+    for name, words in STUFF.items():
+        if name in look.stuff and look.stuff[name].sum() >= SMALLEST and rng.random() < 0.5:
+            found.append(Question(str(rng.choice(words)), (look.stuff[name],), "stuff"))
+    return found
+
+
+def _false(look: Look, rng: np.random.Generator) -> tuple[str, str]:
+    """A phrase that nothing in the look answers, and its kind; "" when the dice gave a true or doubtful one."""
+    present = {thing.noun for thing in look.scene.things}
+    dice = rng.random()
+    if dice < 0.4:
+        noun = str(rng.choice(list(NOUNS)))
+        word = noun if rng.random() < 0.65 else NOUNS[noun].plural
+        if rng.random() < 0.15 and noun in SYNONYMS:
+            word = str(rng.choice(SYNONYMS[noun]))
+        if rng.random() < 0.2:
+            word = f"{rng.choice([*COLOURS, *MATERIALS])} {word}"
+        doubtful = noun in present or noun in {name for thing in look.scene.things for name in thing.wears}
+        return ("" if doubtful else word), "thing"
+    if dice < 0.8:
+        noun = str(rng.choice(sorted(present)))
+        colour = str(rng.choice([*COLOURS, *MATERIALS]))
+        if rng.random() < 0.5:  # the colour of another thing in the picture
+            colour = str(rng.choice([c for thing in look.scene.things for c in colours_of(thing)]))
+        mine = {c for thing in look.scene.things if thing.noun == noun for c in colours_of(thing)}
+        doubtful = "" in mine and colour in ("brown", "orange")  # what many natural colours are called
+        if not colour or colour in mine or doubtful or look.scene.style in GREY_STYLES:
+            return "", "thing"
+        return f"{colour} {noun if rng.random() < 0.65 else NOUNS[noun].plural}", "thing"
+    if dice < 0.88:
+        name = str(rng.choice(WEARABLES))
+        worn = {name for thing in look.scene.things for name in thing.wears}
+        near = {"hat": "top hat", "top hat": "hat", "glasses": "sunglasses", "sunglasses": "glasses"}
+        if name in worn or near.get(name) in worn or name in present:
+            return "", "part"
+        return (name if name == "smile" else str(rng.choice((name, *WEAR_SYNONYMS.get(name, ()))))), "part"
+    if dice < 0.93:
+        absent = [word for name, words in STUFF.items() if name not in look.stuff for word in words]
+        return str(rng.choice(absent)), "stuff"
+    if dice < 0.96:
+        groups = {NOUNS[noun].group for noun in present}
+        group = str(rng.choice([name for name in GROUPS if name not in groups]))
+        return str(rng.choice(GROUPS[group])), "thing"
+    return pseudo_word(rng), "thing"
+
+
+def pseudo_word(rng: np.random.Generator) -> str:
+    """A word that means nothing, so that an unknown noun finds nothing."""
+    syllables = [str(rng.choice(list("bcdfghjklmnprstvwz"))) + str(rng.choice(list("aeiou"))) for _ in range(3)]
+    return "".join(syllables[: int(rng.integers(2, 4))]) + str(rng.choice(["", "n", "r", "s", "t", "ck"]))
+
+
+def box_of(mask: np.ndarray) -> tuple[float, float, float, float]:
+    """(left, top, right, bottom) of a mask that is not empty, in pixels; right and bottom are outside."""
+    rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
+    return float(columns[0]), float(rows[0]), float(columns[-1] + 1), float(rows[-1] + 1)
+
+
+def looks(first: int, count: int, split: str = "train") -> list[tuple[Look, np.random.Generator]]:
+    """Pictures number first .. first + count - 1: scene i // 2, whole when i is even, zoomed into when odd."""
+    found: list[tuple[Look, np.random.Generator]] = []
+    seed, whole = -1, None
+    for index in range(first, first + count):
+        if index // 2 != seed:
+            seed = index // 2
+            whole = look_at(seed, split, crowds=split == "train")
+        rng = np.random.default_rng([12, index])
+        look = zoomed(whole, rng) if index % 2 else whole
+        found.append((flipped(look) if rng.random() < 0.5 else look, rng))
+    return found
+
+
+def batch(phrases: int, step: int, batch_size: int, split: str = "train") -> Batch:
+    """The batch of a step; pictures are counted through from the first step's first."""
+    config = DetectorConfig()
+    grid, stride = config.grid, config.stride
+    pictures, spelled, heats, regions, offsets, weights = [], [], [], [], [], []
+    cells, nouns, colours = [], [], []
+    for look, rng in looks(step * batch_size, batch_size, split):
+        asked = questions(look, phrases, rng)
+        heat, region = np.zeros((2, phrases, grid, grid), np.float32)
+        groups = (list(look.masks), [mask for _, mask in look.worn])
+        smallest = (SMALLEST, SMALLEST_WORN)
+        targets = []
+        for group, least in zip(groups, smallest, strict=True):
+            kept = [mask for mask in group if mask.sum() >= least]
+            targets.append((kept, encode([box_of(mask) for mask in kept], grid, stride)))
+        for k, question in enumerate(asked):
+            for mask in question.masks:
+                share = mask.reshape(grid, stride, grid, stride).mean((1, 3))
+                region[k] = np.maximum(region[k], share)
+                if question.kind != "stuff":
+                    kept, target = targets[question.kind == "part"]
+                    index = next(i for i, other in enumerate(kept) if other is mask)
+                    heat[k] = np.maximum(heat[k], target.heat[index])
+        cell, noun, colour = lesson(look, grid, stride)
+        cells.append(cell)
+        nouns.append(noun)
+        colours.append(colour)
+        pictures.append(look.image.transpose(2, 0, 1))
+        spelled.append(spell([question.phrase for question in asked]))
+        heats.append(heat)
+        regions.append(region)
+        offsets.append([target.offsets for _, target in targets])
+        weights.append([target.weight for _, target in targets])
+    return Batch(
+        torch.from_numpy(np.stack(pictures)), torch.stack(spelled), torch.from_numpy(np.stack(heats)),
+        torch.from_numpy(np.stack(regions)), torch.from_numpy(np.array(offsets)), torch.from_numpy(np.array(weights)),
+        torch.tensor(cells), torch.tensor(nouns), torch.tensor(colours), spell(lesson_phrases(step)),
+    )  # fmt: skip
+
+
+def lesson(look: Look, grid: int, stride: int) -> tuple[list[int], list[int], list[int]]:
+    """The centre cell, the noun and the look of each visible thing, filled up to MOST with -1."""
+    names, cells, nouns, colours = list(NOUNS), [], [], []
+    for thing, mask in _seen(look):
+        left, top, right, bottom = box_of(mask)
+        column, row = (min(int((a + b) / 2 / stride), grid - 1) for a, b in ((left, right), (top, bottom)))
+        cells.append(row * grid + column)
+        nouns.append(names.index(thing.noun))
+        colour = colours_of(thing)[0]
+        known = colour and look.scene.style not in GREY_STYLES
+        colours.append(LOOKS.index(colour) if known else -1)
+    return tuple((values + [-1] * MOST)[:MOST] for values in (cells, nouns, colours))
+
+
+def lesson_phrases(step: int) -> list[str]:
+    """A phrase for each noun, some plural, some with a look; then one for each look, with some noun."""
+    rng = np.random.default_rng([14, step])
+    phrases = []
+    for noun in NOUNS.values():
+        look = f"{rng.choice(LOOKS)} " if rng.random() < 0.4 else ""
+        phrases.append(look + (noun.plural if rng.random() < 0.35 else noun.name))
+    return phrases + [f"{look} {rng.choice(list(NOUNS))}" for look in LOOKS]
+
+
+def lesson_loss(features: Tensor, keys: dense.Keys, batch: Batch) -> Tensor:
+    """Cross-entropy of every visible thing's noun among all nouns, and of its look among all looks.
+
+    The first view of the heat map learns nouns and the second looks, whatever else the phrase says.
+    """
+    there = batch.cells >= 0
+    where = batch.cells.clamp_min(0)[:, None, None].expand(-1, *features.shape[2:4], -1)
+    at = features[:, 0].flatten(3).gather(3, where).permute(0, 3, 1, 2)[there]  # (n, 2 views, match)
+    n = len(NOUNS)
+    noun = (at[:, 0] @ keys.vectors[:n, 0, 0].T).float() + keys.biases[:n, 0, 0]
+    look = (at[:, 1] @ keys.vectors[n:, 0, 1].T).float() + keys.biases[n:, 0, 1]
+    target = batch.colours[there]
+    told = (target >= 0).sum().clamp_min(1)
+    of_looks = F.cross_entropy(look, target, ignore_index=-1, reduction="sum") / told
+    return F.cross_entropy(noun, batch.nouns[there]) + of_looks
+
+
+def loss(model: nn.Module, batch: Batch, generator: torch.Generator) -> Tensor:
+    """Quality focal loss on the heat, GIoU on the boxes, cross-entropy and dice on the regions, and the lesson.
+
+    Generalized Focal Loss (Li et al. 2020), Eq. 5, with beta = 2; Generalized IoU (Rezatofighi et al. 2019).
+    """
+    light = 1 + 0.15 * (torch.rand(2, len(batch.pictures), 1, 1, 1, generator=generator) * 2 - 1).to(batch.heat.device)
+    pictures = (batch.pictures.float() / 127.5 - 1) * light[0] + light[1] - 1
+    features, offsets = model.looks(pictures)
+    asked = model.keys(torch.cat([batch.spelled.flatten(0, 1), batch.lessons]))
+    count = batch.spelled.shape[:2].numel()
+    own = dense.Keys(*(part[:count].unflatten(0, batch.spelled.shape[:2]) for part in asked))
+    heat, region = dense.agree(features, own).unbind(2)
+    taught = lesson_loss(features, dense.Keys(*(part[count:] for part in asked)), batch)
+    focus = (heat.sigmoid() - batch.heat).detach().square()
+    instances = (batch.heat == 1).sum().clamp_min(1)
+    heat_loss = (focus * F.binary_cross_entropy_with_logits(heat, batch.heat, reduction="none")).sum() / instances
+    weight = batch.weight * (batch.weight > 0.2)
+    box_loss = ((1 - giou(offsets, batch.offsets)) * weight).sum() / weight.sum().clamp_min(1)
+    covered = region.sigmoid()
+    shared, both = (covered * batch.region).sum((2, 3)), (covered + batch.region).sum((2, 3))
+    there = batch.region.sum((2, 3)) > 4
+    dice = ((1 - (2 * shared + 1) / (both + 1)) * there).sum() / there.sum().clamp_min(1)
+    region_loss = 5 * F.binary_cross_entropy_with_logits(region, batch.region) + 0.5 * dice
+    return heat_loss + box_loss + region_loss + taught
+
+
+def giou(one: Tensor, other: Tensor) -> Tensor:
+    """Generalized IoU of boxes given as offsets from a common point: (..., 4, g, g) twice to (..., g, g) in [-1, 1]."""
+    low, high = torch.minimum(one, other), torch.maximum(one, other)
+    shared, hull = ((side[..., 0, :, :] + side[..., 2, :, :]) * (side[..., 1, :, :] + side[..., 3, :, :])
+                    for side in (low, high))  # fmt: skip
+    areas = sum((b[..., 0, :, :] + b[..., 2, :, :]) * (b[..., 1, :, :] + b[..., 3, :, :]) for b in (one, other))
+    union = areas - shared
+    return shared / union - (hull - union) / hull
+
+
+def config(settings: Settings) -> DetectorConfig:
+    """What is stuff and what is a part is decided by the last word of a phrase."""
+    parts = {word.split(" ")[-1] for name in WEARABLES for word in (name, *WEAR_SYNONYMS.get(name, ()))} - set(NOUNS)
+    stuff = {word for words in STUFF.values() for word in words}
+    return DetectorConfig(stuff=tuple(sorted(stuff)), parts=tuple(sorted(parts)))
+
+
+def export(net: nn.Module, folder: Path) -> None:
+    dense.save(net, folder / FOLDER)
+
+
+def sample(net: nn.Module, path: Path) -> None:
+    """Sixteen validation scenes with the boxes of their nouns, coloured phrases and one absent noun."""
+    sheet = Image.new("RGB", (4 * 256, 4 * 256))
+    for i in range(16):
+        look = look_at(i, "validation")
+        rng = np.random.default_rng([13, i])
+        image = Image.fromarray(look.image)
+        asked = questions(look, 6, rng)
+        boxes = DenseDetector(net).detect(image, [question.phrase for question in asked], 0.3)
+        large = image.resize((256, 256), Image.Resampling.BICUBIC)
+        draw = ImageDraw.Draw(large)
+        true = {question.phrase for question in asked if question.masks}
+        for box in boxes:
+            colour = (20, 160, 60) if box.phrase in true else (220, 30, 30)
+            draw.rectangle((2 * box.left, 2 * box.top, 2 * box.right, 2 * box.bottom), outline=colour, width=2)
+            draw.text((2 * box.left + 3, 2 * box.top + 2), f"{box.phrase} {box.score:.2f}", colour)
+        sheet.paste(large, (i % 4 * 256, i // 4 * 256))
+    sheet.save(path)
+
+
+def job(settings: Settings, pack_dir: Path) -> Job:
+    net = DetectorNet(config(settings))
+    warm_start(net, pack_dir / FOLDER)
+    return Job(net, partial(batch, settings.phrases), loss, export, sample)

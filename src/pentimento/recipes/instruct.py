@@ -1,0 +1,98 @@
+"""The miniature's InstructPix2Pix: the text-to-image U-Net with the picture's latents as further input channels.
+
+Conditions are dropped 5 % text, 5 % picture, 5 % both (InstructPix2Pix Sec. 3.2.1). The picture's latents are scaled.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+
+from ..data.words import instruction
+from ..diffusion.guidance import dual
+from ..diffusion.objectives import draw_dropped, draw_noise, noise_loss
+from ..diffusion.samplers import ddim_sample
+from ..diffusion.schedule import cosine_alphas_cumprod, levels
+from ..training import Job, warm_start
+from .autoencoder import sheet
+from .latents import CAPTIONS, edit_latents, edit_words
+from .text import ids_of, text_encoder, tokenizer
+from .text_to_image import Painter, unet
+from .text_to_image import Settings as PainterSettings
+
+
+class Settings(PainterSettings):
+    """Measured: see docs/LOG.md."""
+
+    images: int = Field(80_000, ge=1)
+    lr: float = Field(4e-4, gt=0)
+    warmup_images: int = 4_000
+    ema: float = Field(8_000, ge=0)
+
+
+@dataclass
+class Batch:
+    """Latents before and after (b, c, h, w), token ids of the instruction (b, tokens)."""
+
+    before: Tensor
+    after: Tensor
+    ids: Tensor
+
+
+def widened(source: nn.Module, wide: nn.Module) -> None:
+    """Copy all of `source` into `wide`; its further input channels begin at zero (InstructPix2Pix Sec. 3.2)."""
+    state = source.state_dict()
+    kernel = torch.zeros_like(wide.state_dict()["conv_in.weight"])
+    kernel[:, : source.conv_in.in_channels] = state["conv_in.weight"]
+    wide.load_state_dict(state | {"conv_in.weight": kernel})
+
+
+def job(settings: Settings, pack_dir: Path) -> Job:
+    """Needs pack_dir/vae and text_to_image. Warm-starts from pack_dir/instruct, else from text_to_image."""
+    from diffusers import UNet2DConditionModel
+
+    tokens = tokenizer(pack_dir)
+    folder, source_folder = pack_dir / "instruct", pack_dir / "text_to_image"
+    source = UNet2DConditionModel.from_pretrained(source_folder / "unet", use_safetensors=True).float()
+    channels = source.config.in_channels
+    net = unet(tuple(source.config.block_out_channels), source.config.attention_head_dim, 2 * channels, channels)
+    if not warm_start(net, folder / "unet"):
+        widened(source, net)
+    painter = Painter(net, text_encoder(tokens, folder / "text_encoder", source_folder / "text_encoder"))
+    latents = edit_latents(settings.data, pack_dir, settings.edits)
+    words = edit_words(settings.data, "instructions", tokens, settings.edits, lambda e, rng: [instruction(e.words, rng)])
+    null = ids_of(tokens, [""])[0]
+    alphas = cosine_alphas_cumprod(shift=settings.shift)
+
+    def batch(step: int, size: int) -> Batch:
+        rng = np.random.default_rng([103, step])
+        rows, variants = rng.integers(0, settings.edits, size), rng.integers(0, CAPTIONS, size)
+        pairs = torch.from_numpy(latents.pairs[rows].astype(np.float32))
+        return Batch(pairs[:, 0], pairs[:, 1], torch.from_numpy(words[rows, variants, 0].astype(np.int64)))
+
+    def loss(net: Painter, batch: Batch, generator: torch.Generator) -> Tensor:
+        dropped = draw_dropped(len(batch.ids), generator)
+        ids = torch.where(dropped.text[:, None].to(batch.ids.device), null.to(batch.ids.device), batch.ids)
+        picture = batch.before * (~dropped.image).to(batch.before.device).float()[:, None, None, None]
+        states = net.text(ids).last_hidden_state
+        return noise_loss(lambda x, t: net(torch.cat([x, picture], 1), t, states), batch.after, alphas, generator)
+
+    def export(ema: Painter, out: Path) -> None:
+        ema.unet.save_pretrained(out / "instruct" / "unet")
+        ema.text.save_pretrained(out / "instruct" / "text_encoder")
+
+    def sample(ema: Painter, path: Path) -> None:
+        """Rows of before, edited, true after, for 8 training edits."""
+        device = next(ema.parameters()).device
+        shown = batch(10**9, 8)
+        states = ema.text(shown.ids.to(device)).last_hidden_state
+        nothing = ema.text(null[None].to(device)).last_hidden_state.expand(8, -1, -1)
+        start = draw_noise(shown.before.to(device), torch.Generator().manual_seed(1))
+        guided = dual(ema, states, nothing, shown.before.to(device), 4.0, 1.5)
+        edited = ddim_sample(guided, start, levels(alphas, 20), 20)
+        sheet(torch.cat([latents.decode(z) for z in (shown.before, edited, shown.after)]), 8).save(path)
+
+    return Job(model=painter, batch=batch, loss=loss, export=export, sample=sample)

@@ -1,0 +1,154 @@
+"""The miniature's text-to-image model: a U-Net on 16x16x8 latents and its text encoder, trained together.
+
+A fifth of the batches are 2x2 grids of pictures (32x32 latents), which in-context models paint on later.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+
+from ..data.captions import training_caption
+from ..diffusion.guidance import classifier_free
+from ..diffusion.objectives import draw_noise, noise_loss
+from ..diffusion.samplers import ddim_sample
+from ..diffusion.schedule import betas_from_alphas, cosine_alphas_cumprod, levels
+from ..training import Job, TrainSettings, warm_start
+from .autoencoder import sheet
+from .latents import CAPTIONS, autoencoder_of, edit_latents, edit_words
+from .text import WIDTH, ids_of, text_encoder, tokenizer
+
+PROMPTS = (
+    "photo of a cat on the left and a dog on the right, on grass", "photo of a red car, on a street, at night",
+    "photo of a tiger, in a forest", "photo of two pandas", "photo of a boy with a hat, on a beach",
+    "photo of a golden vase, in a room", "photo of a blue bus, in a city, in the rain", "pencil sketch of a house",
+    "photo of a green apple, in a kitchen", "photo of an elephant, in a desert, at sunset", "watercolor painting of a rose",
+    "photo of a pink rabbit on the left and a pizza on the right", "photo of a wooden guitar", "photo of a lion",
+    "photo of a sailboat, at sea", "photo of the background",
+)  # fmt: skip
+
+
+class Settings(TrainSettings):
+    """Measured: see docs/LOG.md."""
+
+    images: int = Field(200_000, ge=1)
+    batch_size: int = Field(48, ge=4)
+    lr: float = Field(6e-4, gt=0)
+    warmup_images: int = 10_000
+    cooldown: float = 0.3
+    ema: float = Field(12_000, ge=0)
+    channels: tuple[int, ...] = (96, 160, 160)
+    heads: int = Field(4, ge=1, description="attention heads")
+    edits: int = Field(12_000, ge=1, description="edit pairs that the pictures come from")
+    null_text: float = Field(0.1, ge=0, le=1, description="fraction of captions that are left empty")
+    grids: float = Field(0.2, ge=0, le=1, description="fraction of batches that are 2x2 grids")
+    shift: float = Field(0.5, description="shift of the cosine schedule, in half nats of log SNR")
+    data: Path = Path("runs/data")
+
+
+@dataclass
+class Batch:
+    """Latents (b, c, h, w) and token ids (b, tokens)."""
+
+    x0: Tensor
+    ids: Tensor
+
+
+class Painter(nn.Module):
+    """A U-Net and the text encoder that it reads; one module, so that the loop trains and averages both."""
+
+    def __init__(self, unet: nn.Module, text: nn.Module):
+        super().__init__()
+        self.unet, self.text = unet, text
+
+    def forward(self, x: Tensor, t: Tensor, states: Tensor) -> Tensor:
+        return self.unet(x, t, encoder_hidden_states=states).sample
+
+
+def unet(channels: tuple[int, ...], heads: int, in_channels: int, latent_channels: int) -> nn.Module:
+    """`attention_head_dim` is the number of heads in this class; the plain processor trains faster on a CPU."""
+    from diffusers import UNet2DConditionModel
+    from diffusers.models.attention_processor import AttnProcessor
+
+    torch.manual_seed(0)
+    n = len(channels)
+    net = UNet2DConditionModel(
+        sample_size=16, in_channels=in_channels, out_channels=latent_channels, block_out_channels=channels,
+        down_block_types=("CrossAttnDownBlock2D",) * (n - 1) + ("DownBlock2D",),
+        up_block_types=("UpBlock2D",) + ("CrossAttnUpBlock2D",) * (n - 1),
+        layers_per_block=1, cross_attention_dim=WIDTH, attention_head_dim=heads,
+    )  # fmt: skip
+    if not torch.cuda.is_available():
+        net.set_attn_processor(AttnProcessor())
+    return net
+
+
+def save_schedule(alphas_cumprod: Tensor, folder: Path) -> None:
+    from diffusers import DDIMScheduler
+
+    betas = [round(float(b), 8) for b in betas_from_alphas(alphas_cumprod)]
+    DDIMScheduler(
+        trained_betas=betas, clip_sample=False, set_alpha_to_one=False, steps_offset=1
+    ).save_pretrained(folder)  # fmt: skip
+
+
+def job(settings: Settings, pack_dir: Path) -> Job:
+    """Needs pack_dir/vae. Warm-starts from pack_dir/text_to_image, its text encoder else from clip's text tower."""
+    tokens = tokenizer(pack_dir)
+    folder = pack_dir / "text_to_image"
+    latent_channels = autoencoder_of(pack_dir).config.latent_channels
+    painter = Painter(
+        unet(settings.channels, settings.heads, latent_channels, latent_channels),
+        text_encoder(tokens, folder / "text_encoder", pack_dir / "clip"),
+    )
+    warm_start(painter.unet, folder / "unet")
+    latents = edit_latents(settings.data, pack_dir, settings.edits)
+    words = edit_words(
+        settings.data, "captions", tokens, settings.edits,
+        lambda edit, rng: [training_caption(edit.before, rng), training_caption(edit.after, rng)],
+    )  # fmt: skip
+    null = ids_of(tokens, [""])[0]
+    grid_mark = ids_of(tokens, ["grid of four pictures, "])[0]
+    mark = grid_mark[1 : int((grid_mark == tokens.eos_token_id).nonzero()[0])]
+    alphas = cosine_alphas_cumprod(shift=settings.shift)
+
+    def batch(step: int, size: int) -> Batch:
+        rng = np.random.default_rng([102, step])
+        grids = rng.random() < settings.grids
+        count = size // 4 if grids else size
+        rows, sides = rng.integers(0, settings.edits, count), rng.integers(0, 2, count)
+        variants = rng.integers(0, CAPTIONS, count)
+        ids = torch.from_numpy(words[rows, variants, sides].astype(np.int64))
+        x0 = torch.from_numpy(latents.pairs[rows, sides].astype(np.float32))
+        if grids:  # {before, after / before, after}: the caption is that of the last quadrant
+            other = torch.from_numpy(latents.pairs[rng.integers(0, settings.edits, count)].astype(np.float32))
+            own = torch.from_numpy(latents.pairs[rows].astype(np.float32))
+            x0 = torch.cat([torch.cat([other[:, 0], other[:, 1]], -1), torch.cat([own[:, 0], own[:, 1]], -1)], -2)
+            ids = torch.from_numpy(words[rows, variants, np.ones(count, int)].astype(np.int64))
+            ids = torch.cat([ids[:, :1], mark.expand(count, -1), ids[:, 1 : ids.shape[1] - len(mark)]], 1)
+            ids[:, -1] = tokens.eos_token_id
+        dropped = torch.from_numpy(rng.random(count) < settings.null_text)
+        return Batch(x0, torch.where(dropped[:, None], null, ids))
+
+    def loss(net: Painter, batch: Batch, generator: torch.Generator) -> Tensor:
+        states = net.text(batch.ids).last_hidden_state
+        return noise_loss(lambda x, t: net(x, t, states), batch.x0, alphas, generator)
+
+    def export(ema: Painter, out: Path) -> None:
+        ema.unet.save_pretrained(out / "text_to_image" / "unet")
+        ema.text.save_pretrained(out / "text_to_image" / "text_encoder")
+        save_schedule(alphas, out / "scheduler")
+
+    def sample(ema: Painter, path: Path) -> None:
+        device = next(ema.parameters()).device
+        states = ema.text(ids_of(tokens, list(PROMPTS)).to(device)).last_hidden_state
+        nothing = ema.text(null[None].to(device)).last_hidden_state.expand(len(PROMPTS), -1, -1)
+        start = draw_noise(torch.zeros(len(PROMPTS), latent_channels, 16, 16, device=device), torch.Generator().manual_seed(1))
+        steps = levels(alphas, 20)
+        guided = classifier_free(ema, states, nothing, 3.0)
+        sheet(latents.decode(ddim_sample(guided, start, steps, 20)), 8).save(path)
+
+    return Job(model=painter, batch=batch, loss=loss, export=export, sample=sample)

@@ -1,0 +1,122 @@
+"""What editors ask of a pack, as Protocols: editors know these and no pack; packs fulfil them and know no editor."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+from PIL import Image
+from torch import Tensor
+
+from .values import Box, Found, Plan
+
+
+@runtime_checkable
+class Autoencoder(Protocol):
+    """Pictures to latents and back. Pictures are (b, 3, h, w) in [-1, 1], h and w multiples of `factor`.
+
+    `scaling_factor` is what latents were multiplied by to have a standard deviation of about 1.
+    """
+
+    factor: int
+    latent_channels: int
+    scaling_factor: float
+
+    def encode(self, pictures: Tensor) -> Tensor:
+        """The mean latents times the scaling factor, (b, c, h / factor, w / factor)."""
+        ...
+
+    def decode(self, latents: Tensor) -> Tensor:
+        """Pictures in [-1, 1], clamped."""
+        ...
+
+
+@runtime_checkable
+class Diffusion(Protocol):
+    """A latent diffusion model with its autoencoder and text encoder (roles text_to_image, instruct, inpaint).
+
+    `size` is the native picture side in pixels. `alphas_cumprod` (T,) is the training noise schedule.
+    """
+
+    autoencoder: Autoencoder
+    size: int
+    alphas_cumprod: Tensor
+
+    def encode_text(self, texts: Sequence[str]) -> Tensor:
+        """Token states, (b, tokens, d). The empty string is the null text."""
+        ...
+
+    def denoise(self, x: Tensor, t: Tensor, text: Tensor) -> Tensor:
+        """eps predicted for x (b, channels, h, w) at integer timesteps t (b,), given token states."""
+        ...
+
+
+@runtime_checkable
+class Detector(Protocol):
+    """Phrases to boxes, best first (InstructEdit Sec. 3.3). All boxes at or above `threshold`."""
+
+    def detect(self, image: Image.Image, phrases: Sequence[str], threshold: float) -> tuple[Box, ...]: ...
+
+    def best_score(self, image: Image.Image, phrase: str) -> float:
+        """The highest score of any box, found or not; for the message of `NothingFound`."""
+        ...
+
+
+@runtime_checkable
+class BoxSegmenter(Protocol):
+    """Boxes to masks, one each: bool (n, h, w) of the picture's size."""
+
+    def masks(self, image: Image.Image, boxes: Sequence[Box]) -> np.ndarray: ...
+
+
+@runtime_checkable
+class Segmenter(Protocol):
+    """Phrases and a choice to one mask; raises `NothingFound`."""
+
+    def find(self, image: Image.Image, phrases: Sequence[str], which: str | Sequence[str] = "best") -> Found: ...
+
+
+@runtime_checkable
+class Captioner(Protocol):
+    """Answers a question about a picture, or completes a sentence that describes it (InstructEdit Sec. 3.2)."""
+
+    def ask(self, image: Image.Image, prompt: str) -> str: ...
+
+
+@runtime_checkable
+class Planner(Protocol):
+    """Words to plans, one for each edit that the instruction asks for; raises `PlanError`."""
+
+    def plan(self, instruction: str, description: str = "") -> tuple[Plan, ...]: ...
+
+
+@runtime_checkable
+class Clip(Protocol):
+    """Pictures and texts in one space, each embedding L2-normalised, (b, d)."""
+
+    def embed_images(self, images: Sequence[Image.Image]) -> Tensor: ...
+
+    def embed_texts(self, texts: Sequence[str]) -> Tensor: ...
+
+
+class Pack(Protocol):
+    """A set of models, each loaded when first asked for. A missing role raises `PackError`.
+
+    `defaults` maps an editor's name to settings chosen for this pack on validation.
+    """
+
+    name: str
+    hash: str
+    defaults: Mapping[str, Mapping[str, Any]]
+
+    @property
+    def text_to_image(self) -> Diffusion: ...
+    @property
+    def instruct(self) -> Diffusion: ...
+    @property
+    def segmenter(self) -> Segmenter: ...
+    @property
+    def captioner(self) -> Captioner: ...
+    @property
+    def planner(self) -> Planner: ...
+    @property
+    def clip(self) -> Clip: ...

@@ -1,0 +1,400 @@
+"""The façade: plan, find, edit, repeat. It brings packs and editors together, which know nothing of each other.
+
+    import pentimento
+    edited = pentimento.edit("in.png", "change the cat to a tiger")
+    edited.image.save("out.png")          # or pentimento.save(edited, "out.png"), which keeps the record
+
+Torch is loaded when the first pack is opened, not before.
+"""
+
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from time import perf_counter
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from PIL import Image
+
+from .errors import RequestError
+from .images import Picture, from_pil, open_picture, read_record, save_picture, side_by_side, tinted
+from .record import Record, environment, pack_mask, parse_record, unpack_mask
+from .settings import build, describe
+from .values import Found, Plan, Request, Result
+
+if TYPE_CHECKING:
+    from .roles import Pack
+
+MAX_INSTRUCTION = 1000
+"""Characters; nothing that a person asks for in one edit is longer."""
+PLANNED = frozenset({"instructedit"})
+"""The methods that work by plans; the others read the instruction itself."""
+
+Watch = Callable[[str, int, int], None]
+Editor = Callable[[Request, Watch], Result]
+
+
+@dataclass(frozen=True)
+class Studio:
+    """An opened pack, by which name or folder it was opened, and where it runs ("cpu", "bf16")."""
+
+    pack: "Pack"
+    source: str
+    device: str
+    dtype: str
+
+
+@dataclass(frozen=True)
+class Edited:
+    """A result: `image` has the input's size and alpha; `mask` is bool (h, w), None for methods without one."""
+
+    image: Image.Image
+    mask: np.ndarray | None
+    picture: Picture
+    record: Record
+
+
+def quiet(doing: str, done: int, total: int) -> None:
+    """The Watch that does not look."""
+
+
+@lru_cache(maxsize=2)
+def open_studio(pack: str = "miniature", device: str = "auto", dtype: str = "auto") -> Studio:
+    """A pack by name or folder, kept open so that the next edit finds its models loaded.
+
+    Raises:
+        PackError: there is no such pack, or it is broken.
+        RequestError: the device or dtype cannot be used.
+    """
+    from .packs import open_pack
+
+    opened = open_pack(pack, device, dtype)
+    return Studio(opened, pack, *opened.placement.words.split())
+
+
+def catalogue() -> tuple[str, ...]:
+    """The packs that are known by name."""
+    from . import packs
+
+    return tuple(packs.catalogue())
+
+
+def methods() -> tuple[str, ...]:
+    """The editors by name."""
+    from .editors import EDITORS
+
+    return tuple(EDITORS)
+
+
+def make_editor(studio: Studio, method: str, settings: Mapping[str, Any]) -> Editor:
+    """The editor with the paper's defaults, over these the pack's, over these `settings`.
+
+    Raises:
+        RequestError: an unknown method, or a setting that is unknown or out of its range.
+    """
+    from .editors import EDITORS
+
+    if method not in EDITORS:
+        raise RequestError(f"unknown method {method!r}: there are {', '.join(EDITORS)}")
+    if "pack" in settings:
+        raise RequestError("pack is no setting of a method: name it with --pack")
+    chosen = {**studio.pack.defaults.get(method, {}), **settings, "pack": studio.pack}
+    classes: Mapping[str, Any] = EDITORS
+    editor: Editor = build(classes[method], method, chosen)
+    return editor
+
+
+def plan(studio: Studio, instruction: str, picture: Picture | None = None, description: str = "") -> tuple[Plan, ...]:
+    """What an instruction asks for, one plan an edit; a picture is described first.
+
+    Raises:
+        PlanError: the words are not understood.
+        RequestError: there are no words, or too many.
+    """
+    from .editors.instructedit import describe as described
+
+    check_instruction(instruction)
+    if picture is not None:
+        description = described(studio.pack.captioner, picture.image)
+    return studio.pack.planner.plan(instruction, description)
+
+
+def find(studio: Studio, picture: Picture, phrases: Sequence[str], which: Sequence[str] = ("best",)) -> Found:
+    """Where the phrases are in a picture.
+
+    Raises:
+        NothingFound: nowhere.
+        RequestError: an empty phrase, or a choice that is none.
+    """
+    if not phrases or not all(phrase.strip() for phrase in phrases):
+        raise RequestError('give a phrase to find, such as "orange cat"')
+    return studio.pack.segmenter.find(picture.image, tuple(phrases), which[0] if len(which) == 1 else tuple(which))
+
+
+def variants(
+    studio: Studio,
+    editor: Editor,
+    method: str,
+    picture: Picture,
+    instruction: str,
+    seeds: Iterable[int] = (0,),
+    mask: np.ndarray | None = None,
+    plans: Sequence[Plan] = (),
+    description: str = "",
+    watch: Watch = quiet,
+) -> Iterator[Edited]:
+    """The same edit once for each seed; words and masks are worked out once.
+
+    Raises:
+        RequestError, PlanError, NothingFound, PackError: as the editor does.
+    """
+    began = perf_counter()
+    if not (plans and method in PLANNED):
+        check_instruction(instruction)
+    if method in PLANNED and not plans:
+        plans = _plans(studio, editor, picture, instruction, description, watch)
+    planned = perf_counter()
+    masks = _masks(studio, plans if method in PLANNED else (), picture, mask, watch)
+    found = perf_counter()
+    for seed in seeds:
+        start = perf_counter()
+        image, edits = picture.image, []
+        if method in PLANNED:
+            for one, region in zip(plans, masks, strict=True):
+                result = editor(Request(image, instruction, plan=one, mask=region, seed=seed), watch)
+                image = result.image
+                edits.append(result.record)
+            union: np.ndarray | None = np.logical_or.reduce(masks)
+        else:
+            result = editor(Request(image, instruction, mask=mask, seed=seed), watch)
+            image, union = result.image, result.mask
+            edits.append(result.record)
+        seconds = {"plan": planned - began, "mask": found - planned, "edit": perf_counter() - start}
+        record = Record(
+            method=method,
+            settings=edits[0]["settings"],
+            pack=studio.source,
+            pack_hash=studio.pack.hash,
+            device=studio.device,
+            dtype=studio.dtype,
+            seed=seed,
+            instruction=instruction,
+            input=picture.path,
+            input_sha256=picture.file_hash,
+            input_pixels_sha256=picture.pixel_hash,
+            plans=tuple(plans) if method in PLANNED else (),
+            mask=pack_mask(mask),
+            versions=_environment(),
+            seconds={name: round(value, 3) for name, value in seconds.items()},
+            edits=tuple({"timings": one["timings"]} for one in edits),
+        )
+        yield Edited(_with_alpha(image, picture.alpha), union, picture, record)
+
+
+def edit(
+    picture: str | os.PathLike[str] | Image.Image | Picture,
+    instruction: str = "",
+    *,
+    method: str = "instructedit",
+    seed: int = 0,
+    mask: np.ndarray | None = None,
+    plans: Sequence[Plan] = (),
+    description: str = "",
+    pack: str = "miniature",
+    device: str = "auto",
+    dtype: str = "auto",
+    watch: Watch = quiet,
+    **settings: Any,
+) -> Edited:
+    """The picture edited by an instruction; `settings` are the method's own, such as ratio=0.5.
+
+    `mask`, bool (h, w), skips the segmenter and `plans` the planner. A picture is a file, a PIL image, or a Picture.
+
+    Raises:
+        RequestError: something given cannot be used.
+        PlanError: the words are not understood.
+        NothingFound: nothing in the picture answers them.
+        PackError: the pack, or a role that the method needs, is missing.
+    """
+    opened = _opened(picture)
+    studio = open_studio(pack, device, dtype)
+    editor = make_editor(studio, method, settings)
+    return next(variants(studio, editor, method, opened, instruction, (seed,), mask, plans, description, watch))
+
+
+def again(
+    result: str | os.PathLike[str],
+    picture: str | os.PathLike[str] | Image.Image | Picture | None = None,
+    watch: Watch = quiet,
+) -> tuple[Edited, bool]:
+    """The edit in a result's record, done once more, and whether every pixel is the same as in the result.
+
+    Raises:
+        RequestError: no record; the input is gone or is another picture; the pack has changed.
+    """
+    record = record_of(result)
+    if picture is None:
+        if not os.path.isfile(record.input):
+            named = record.input or "a picture that came from no file"
+            raise RequestError(f"{os.fspath(result)}: its input was {named}, which is not there; name it with --image")
+        picture = record.input
+    opened = _opened(picture)
+    if opened.pixel_hash != record.input_pixels_sha256:
+        raise RequestError(
+            f"{opened.path or 'the picture'}: is not the picture that {os.fspath(result)} was made from "
+            f"(its pixels' sha256 begins {opened.pixel_hash[:12]}, wanted {record.input_pixels_sha256[:12]})"
+        )
+    studio = open_studio(record.pack, record.device, record.dtype)
+    if studio.pack.hash != record.pack_hash:
+        raise RequestError(
+            f"{os.fspath(result)}: was made with another version of the pack {record.pack} "
+            f"(its hash begins {record.pack_hash[:12]}, here {studio.pack.hash[:12]}); open that version"
+        )
+    editor = make_editor(studio, record.method, record.settings)
+    edited = next(
+        variants(
+            studio, editor, record.method, opened, record.instruction, (record.seed,),
+            unpack_mask(record.mask), record.plans, watch=watch,
+        )
+    )  # fmt: skip
+    return edited, _same_pixels(edited, open_picture(result, float("inf")))
+
+
+def save(edited: Edited, path: str | os.PathLike[str]) -> None:
+    """Write a result as PNG with alpha, profile and record; it appears whole or not at all.
+
+    Raises:
+        RequestError: the place cannot be written.
+    """
+    record = edited.record.model_dump(mode="json")
+    save_picture(path, edited.image, edited.picture.alpha, edited.picture.icc, record)
+
+
+def record_of(path: str | os.PathLike[str]) -> Record:
+    """The record inside a saved result.
+
+    Raises:
+        RequestError: there is none that can be used.
+    """
+    return parse_record(read_record(path), os.fspath(path))
+
+
+def differences(new: Record, old: Record) -> tuple[str, ...]:
+    """What differs between the surroundings of two results, such as the version of torch; bits may depend on it."""
+    names = sorted(set(new.versions) | set(old.versions))
+    return tuple(
+        f"{name} is {new.versions.get(name, 'absent')} here and was {old.versions.get(name, 'absent')} then"
+        for name in names
+        if new.versions.get(name) != old.versions.get(name)
+    )
+
+
+def sheet(edited: Edited) -> Image.Image:
+    """Before, plan, mask and after side by side."""
+    before = edited.picture.image
+    words = [f"\u201c{edited.record.instruction}\u201d"] if edited.record.instruction else []
+    words += [plan_in_words(plan) for plan in edited.record.plans] or [f"method: {edited.record.method}"]
+    panels: list[tuple[str, Image.Image | str]] = [("before", before), ("plan", "\n\n".join(words))]
+    if edited.mask is not None:
+        panels.append(("mask", tinted(before, edited.mask)))
+    return side_by_side([*panels, ("after", edited.image)])
+
+
+def plan_in_words(plan: Plan) -> str:
+    """A plan in a few lines."""
+    which = plan.which if isinstance(plan.which, str) else " + ".join(plan.which)
+    lines = [
+        f"kind: {plan.kind}",
+        f"find: {', '.join(plan.find) + f' ({which})' if plan.find else 'the whole picture'}",
+    ]
+    lines += [f"before: {plan.before}", f"after: {plan.after}"]
+    return "\n".join(lines + ([f"description: {plan.description}"] if plan.description else []))
+
+
+def describe_pack(name: str) -> dict[str, Any]:
+    """A pack in words: its hash, its roles, and each method's settings with range and value in this pack.
+
+    Raises:
+        PackError: there is no such pack.
+    """
+    from .editors import EDITORS
+    from .packs import open_pack
+
+    pack = open_pack(name)
+    settings = {
+        method: {
+            one.name: f"{pack.defaults.get(method, {}).get(one.name, one.default)} ({one.wanted}; {one.about})"
+            for one in describe(editor)
+        }
+        for method, editor in EDITORS.items()
+    }
+    roles = {role: one.kind for role, one in pack.manifest.roles.items()}
+    return {"name": pack.name, "hash": pack.hash, "roles": roles, "methods": settings}
+
+
+def check_instruction(instruction: str) -> None:
+    """Refuse words that are none, or far too many.
+
+    Raises:
+        RequestError: empty, or longer than MAX_INSTRUCTION characters.
+    """
+    if not instruction.strip():
+        raise RequestError('the instruction is empty: say what to change, such as "change the cat to a tiger"')
+    if len(instruction) > MAX_INSTRUCTION:
+        raise RequestError(f"the instruction has {len(instruction)} characters: wanted at most {MAX_INSTRUCTION}")
+
+
+def _plans(
+    studio: Studio, editor: Any, picture: Picture, instruction: str, description: str, watch: Watch
+) -> tuple[Plan, ...]:
+    """The plans for an instruction, with the description that was given or as the editor's settings say."""
+    from .editors.instructedit import plans_for
+
+    watch("plan", 0, 1)
+    if description:
+        return studio.pack.planner.plan(instruction, description)
+    return plans_for(studio.pack, instruction, picture.image, editor.description)
+
+
+def _masks(
+    studio: Studio, plans: Sequence[Plan], picture: Picture, given: np.ndarray | None, watch: Watch
+) -> list[np.ndarray]:
+    """A mask for each plan, all found in the picture as it was given, so that one edit cannot hide another's thing."""
+    from .editors.instructedit import mask_for
+
+    watch("mask", 0, 1)
+    return [given if given is not None else mask_for(studio.pack, plan, picture.image) for plan in plans]
+
+
+def _opened(picture: str | os.PathLike[str] | Image.Image | Picture) -> Picture:
+    match picture:
+        case Picture():
+            return picture
+        case Image.Image():
+            return from_pil(picture)
+        case _:
+            return open_picture(picture)
+
+
+def _with_alpha(image: Image.Image, alpha: Image.Image | None) -> Image.Image:
+    if alpha is None:
+        return image
+    image = image.convert("RGB")
+    image.putalpha(alpha)
+    return image
+
+
+def _same_pixels(edited: Edited, saved: Picture) -> bool:
+    rgb = edited.image.convert("RGB")
+    same = rgb.size == saved.image.size and np.array_equal(np.asarray(rgb), np.asarray(saved.image))
+    alpha, saved_alpha = edited.picture.alpha, saved.alpha
+    if alpha is None or saved_alpha is None:
+        return same and alpha is saved_alpha
+    return same and np.array_equal(np.asarray(alpha), np.asarray(saved_alpha))
+
+
+def _environment() -> dict[str, str]:
+    import torch
+
+    return environment() | {"threads": str(torch.get_num_threads())}

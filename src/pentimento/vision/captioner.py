@@ -1,0 +1,165 @@
+"""Pictures to words: an encoder and a small word decoder (kind "word_captioner").
+
+BLIP-2's role (InstructEdit Sec. 3.2) in the miniature. The vocabulary is the world's, stored with the model. One
+model answers everything: the kind of art is what a caption says before "of", and "photo of" is a caption's start.
+"""
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from PIL import Image
+from torch import Tensor, nn
+
+from .detector import fit
+from .layers import ImageEncoder, TextBlock
+from .store import read_config, read_weights, write_model
+
+KIND = "word_captioner"
+PAD, START, END, UNKNOWN = 0, 1, 2, 3
+SPECIAL = ("<pad>", "<start>", "<end>", "<unknown>")
+
+
+@dataclass(frozen=True)
+class CaptionerConfig:
+    """What builds a `CaptionerNet`. `words` begins with `SPECIAL`."""
+
+    words: tuple[str, ...]
+    side: int = 128  # pixels
+    widths: tuple[int, ...] = (48, 96, 160, 192)
+    blocks: tuple[int, ...] = (2, 2, 2, 1)
+    width: int = 192
+    layers: int = 2
+    length: int = 48  # words at most, with <start>
+
+
+class CaptionerNet(nn.Module):
+    """Pictures (b, 3, side, side) in [-1, 1] and words (b, n) to logits of the next word, (b, n, vocabulary)."""
+
+    def __init__(self, config: CaptionerConfig):
+        super().__init__()
+        self.config = config
+        width = config.width
+        self.encoder = ImageEncoder(config.widths, config.blocks)
+        self.middle, self.deep = nn.Conv2d(config.widths[2], width, 1), nn.Conv2d(config.widths[3], width, 1)
+        cells = (config.side // 16) ** 2 + (config.side // 32) ** 2
+        self.place = nn.Parameter(torch.randn(cells, width) * 0.02)
+        self.seen = nn.LayerNorm(width)
+        self.look = nn.ModuleList([TextBlock(width)])
+        self.word = nn.Embedding(len(config.words), width)
+        self.position = nn.Parameter(torch.randn(config.length, width) * 0.02)
+        self.blocks = nn.ModuleList(TextBlock(width, cross=True) for _ in range(config.layers))
+        self.norm = nn.LayerNorm(width)
+        self.out = nn.Linear(width, len(config.words))
+        nn.init.normal_(self.word.weight, std=0.05)
+
+    def see(self, pictures: Tensor) -> Tensor:
+        """What the decoder attends to, (b, cells, width)."""
+        maps = self.encoder(pictures)
+        cells = torch.cat([self.middle(maps[2]).flatten(2), self.deep(maps[3]).flatten(2)], 2).transpose(1, 2)
+        x = self.seen(cells) + self.place
+        for block in self.look:
+            x = block(x)
+        return x
+
+    def say(self, seen: Tensor, words: Tensor) -> Tensor:
+        n = words.shape[1]
+        x = self.word(words) + self.position[:n]
+        causal = torch.ones(n, n, dtype=torch.bool, device=words.device).tril()
+        for block in self.blocks:
+            x = block(x, causal, seen)
+        return self.out(self.norm(x)).float()
+
+    def forward(self, pictures: Tensor, words: Tensor) -> Tensor:
+        return self.say(self.see(pictures), words)
+
+
+def split_words(caption: str) -> list[str]:
+    """Words and punctuation marks, lower-cased."""
+    return re.findall(r"[\w'-]+|[,.;:]", caption.lower())
+
+
+def join_words(words: Iterable[str]) -> str:
+    """The inverse of `split_words`."""
+    return re.sub(r" ([,.;:])", r"\1", " ".join(words))
+
+
+def vocabulary(captions: Iterable[str]) -> tuple[str, ...]:
+    """`SPECIAL` and every word of the captions, sorted."""
+    return SPECIAL + tuple(sorted({word for caption in captions for word in split_words(caption)}))
+
+
+def to_ids(captions: Sequence[str], words: Sequence[str], length: int) -> Tensor:
+    """Captions between <start> and <end> as word numbers, long (b, length), padded and cut."""
+    index = {word: i for i, word in enumerate(words)}
+    out = torch.full((len(captions), length), PAD, dtype=torch.long)
+    for row, caption in enumerate(captions):
+        ids = [START, *(index.get(word, UNKNOWN) for word in split_words(caption)), END][:length]
+        out[row, : len(ids)] = torch.tensor(ids)
+    return out
+
+
+def caption_loss(logits: Tensor, ids: Tensor) -> Tensor:
+    """Mean cross-entropy of the next word, over all words that are not padding."""
+    return F.cross_entropy(logits[:, :-1].flatten(0, 1), ids[:, 1:].flatten(), ignore_index=PAD)
+
+
+@dataclass(frozen=True)
+class WordCaptioner:
+    """Fulfils `roles.Captioner` for pictures of any size; always says the likeliest next word."""
+
+    net: CaptionerNet
+
+    def ask(self, image: Image.Image, prompt: str) -> str:
+        """A question about the kind of art gives "photo", "pencil sketch" and so on; a start such as "photo of"
+        gives its completion without the start; an empty prompt or any other question gives the whole caption.
+        """
+        text = " ".join(prompt.split())
+        if text.endswith("?"):
+            caption = self._complete(image, [])
+            return (
+                join_words(_before_of(caption))
+                if re.search(r"\b(art|photo|painting|style)\b", text.lower())
+                else join_words(caption)
+            )
+        return join_words(self._complete(image, split_words(text.removesuffix(":"))))
+
+    @torch.no_grad()
+    def _complete(self, image: Image.Image, start: list[str]) -> list[str]:
+        config, device = self.net.config, next(self.net.parameters()).device
+        index = {word: i for i, word in enumerate(config.words)}
+        ids = [START, *(index.get(word, UNKNOWN) for word in start)][: config.length - 1]
+        begun = len(ids)
+        picture = torch.from_numpy(fit(image, config.side)[0]).to(device).permute(2, 0, 1)[None].float() / 127.5 - 1
+        seen = self.net.see(picture)
+        while len(ids) < config.length:
+            logits = self.net.say(seen, torch.tensor([ids], device=device))[0, -1]
+            logits[[PAD, START, UNKNOWN]] = -torch.inf
+            word = int(logits.argmax())
+            if word == END:
+                break
+            ids.append(word)
+        return [config.words[i] for i in ids[begun:]]
+
+
+def _before_of(words: list[str]) -> list[str]:
+    return words[: words.index("of")] if "of" in words else words[:2]
+
+
+def save(net: CaptionerNet, folder: Path) -> None:
+    """Write config.json and model.safetensors (fp16)."""
+    write_model(net, {"kind": KIND} | asdict(net.config), folder)
+
+
+def load(folder: Path) -> WordCaptioner:
+    """A captioner from its folder. Raises: PackError."""
+    config = read_config(folder, KIND)
+    fields = {
+        name: tuple(value) if isinstance(value, list) else value for name, value in config.items() if name != "kind"
+    }
+    net = CaptionerNet(CaptionerConfig(**fields))
+    read_weights(net, folder)
+    return WordCaptioner(net)

@@ -1,0 +1,91 @@
+"""Pictures and texts in one space: transformers' CLIP behind `roles.Clip`.
+
+Pictures are prepared here, without an image processor, so that nothing depends on torchvision.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from PIL import Image
+from torch import Tensor
+
+from ..errors import PackError
+
+MEAN, STD = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)  # OpenAI's CLIP
+
+
+@dataclass(frozen=True)
+class ClipEmbedder:
+    """Fulfils `roles.Clip`: a CLIPModel, its CLIPTokenizer and the pixel statistics that it was trained with."""
+
+    model: Any
+    tokenizer: Any
+    mean: tuple[float, ...] = MEAN
+    std: tuple[float, ...] = STD
+
+    @torch.no_grad()
+    def embed_images(self, images: Sequence[Image.Image]) -> Tensor:
+        """Embeddings of pictures, (b, d): short side to the model's size, then the middle square."""
+        vision = self.model.config.vision_config
+        if not images:
+            return torch.zeros(0, self.model.config.projection_dim)
+        pixels = torch.stack([square(image, vision.image_size) for image in images])
+        pixels = (pixels - torch.tensor(self.mean).view(3, 1, 1)) / torch.tensor(self.std).view(3, 1, 1)
+        out = self.model.get_image_features(pixel_values=pixels.to(self.model.device, self.model.dtype))
+        return F.normalize(out.pooler_output.float(), dim=-1).cpu()
+
+    @torch.no_grad()
+    def embed_texts(self, texts: Sequence[str]) -> Tensor:
+        """Embeddings of texts, (b, d); what does not fit the text encoder is cut off."""
+        if not texts:
+            return torch.zeros(0, self.model.config.projection_dim)
+        tokens = self.tokenizer(
+            list(texts), padding=True, truncation=True, return_tensors="pt",
+            max_length=self.model.config.text_config.max_position_embeddings,
+        ).to(self.model.device)  # fmt: skip
+        out = self.model.get_text_features(input_ids=tokens.input_ids, attention_mask=tokens.attention_mask)
+        return F.normalize(out.pooler_output.float(), dim=-1).cpu()
+
+
+def square(image: Image.Image, side: int) -> Tensor:
+    """The middle square of a picture, (3, side, side) in [0, 1]."""
+    width, height = image.size
+    edge = min(width, height)
+    left, top = (width - edge) / 2, (height - edge) / 2
+    small = image.convert("RGB").resize(
+        (side, side), Image.Resampling.BICUBIC, box=(left, top, left + edge, top + edge)
+    )
+    return torch.from_numpy(np.asarray(small).copy()).permute(2, 0, 1).float() / 255
+
+
+def load(folder: Path) -> ClipEmbedder:
+    """A CLIP from a folder in the hub's layout: model, tokenizer, and preprocessor_config.json when it has one.
+
+    Raises: PackError when the folder does not hold them, or when the end token that the text encoder pools at is
+    not the tokenizer's.
+    """
+    from transformers import CLIPModel, CLIPTokenizer
+
+    folder = Path(folder)
+    try:
+        model = CLIPModel.from_pretrained(folder, local_files_only=True, torch_dtype=torch.float32)
+        tokenizer = CLIPTokenizer.from_pretrained(folder, local_files_only=True)
+    except (OSError, ValueError) as error:
+        raise PackError(
+            f"{folder} holds no CLIP ({str(error).splitlines()[0]}); name a folder in the hub's layout"
+        ) from error
+    # The value 2 of old configs means "pool at the highest token number", which is the end token there.
+    pooled = model.config.text_config.eos_token_id
+    if pooled != 2 and pooled != tokenizer.eos_token_id:
+        raise PackError(f"{folder}: text_config.eos_token_id is {pooled}, the tokenizer's is {tokenizer.eos_token_id}")
+    statistics: dict[str, Any] = {}
+    if (folder / "preprocessor_config.json").exists():
+        statistics = json.loads((folder / "preprocessor_config.json").read_text(encoding="utf-8"))
+    mean, std = tuple(statistics.get("image_mean", MEAN)), tuple(statistics.get("image_std", STD))
+    return ClipEmbedder(model.eval().requires_grad_(False), tokenizer, mean, std)

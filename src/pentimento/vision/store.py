@@ -1,0 +1,55 @@
+"""Own torch models as folders: config.json says how to build one, model.safetensors holds its weights.
+
+Weights are stored in fp16 and loaded in fp32. This file knows no model.
+"""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+from ..errors import PackError
+
+
+def write_model(net: nn.Module, config: Mapping[str, Any], folder: Path) -> None:
+    """Write `config` and the weights of `net` into `folder`, which is made when it is not there."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "config.json").write_text(json.dumps(config, indent=1) + "\n", encoding="utf-8")
+    state = {
+        name: (value.half() if value.is_floating_point() else value).detach().cpu().contiguous()
+        for name, value in net.state_dict().items()
+    }
+    save_file(state, folder / "model.safetensors")
+
+
+def read_config(folder: Path, kind: str) -> dict[str, Any]:
+    """The folder's config.json. Raises: PackError when it is missing, broken or of another kind."""
+    path = Path(folder) / "config.json"
+    try:
+        config = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise PackError(f"{path} cannot be read as JSON ({error}); give the folder of a saved {kind}") from error
+    if not isinstance(config, dict) or config.get("kind") != kind:
+        raise PackError(f"{path} does not describe a {kind}; give the folder of a saved {kind}")
+    return config
+
+
+def read_weights(net: nn.Module, folder: Path) -> None:
+    """Load the folder's weights into `net`, in fp32. Raises: PackError when they are missing or do not fit."""
+    path = Path(folder) / "model.safetensors"
+    try:
+        state = load_file(path)
+    except (OSError, SafetensorError) as error:
+        raise PackError(f"{path} cannot be read ({error}); train the model again or mend the pack") from error
+    try:
+        net.load_state_dict(
+            {name: value.float() if value.dtype == torch.half else value for name, value in state.items()}
+        )
+    except RuntimeError as error:
+        raise PackError(f"{path} does not fit its config.json: {str(error).splitlines()[-1].strip()}") from error
+    net.eval().requires_grad_(False)

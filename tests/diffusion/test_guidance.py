@@ -1,0 +1,59 @@
+import torch
+
+from pentimento.diffusion.guidance import classifier_free, dual
+from toy import CHANNELS, ToyDiffusion, denoiser_network
+
+T = torch.tensor([400])
+
+
+@torch.no_grad()
+def test_guidance_one_equals_the_plain_model_and_costs_one_branch() -> None:
+    model, x = ToyDiffusion(), torch.randn(1, CHANNELS, 8, 8)
+    text, null = model.encode_text(["a dog", ""]).split(1)
+    plain = model.denoise(x, T, text)
+    model.calls.clear()
+    assert torch.equal(classifier_free(model.denoise, text, null, 1.0)(x, T), plain)
+    assert model.calls == [1]
+
+
+@torch.no_grad()
+def test_guidance_zero_is_the_null_branch() -> None:
+    model, x = ToyDiffusion(), torch.randn(1, CHANNELS, 8, 8)
+    text, null = model.encode_text(["a dog", ""]).split(1)
+    assert torch.equal(classifier_free(model.denoise, text, null, 0.0)(x, T), model.denoise(x, T, null))
+
+
+@torch.no_grad()
+def test_classifier_free_guidance_is_its_formula() -> None:
+    model, x = ToyDiffusion(), torch.randn(2, CHANNELS, 8, 8)
+    text, null = model.encode_text(["a dog", ""]).split(1)
+    with_text = model.denoise(x, T.repeat(2), text.expand(2, -1, -1))
+    without = model.denoise(x, T.repeat(2), null.expand(2, -1, -1))
+    guided = classifier_free(model.denoise, text, null, 7.5)(x, T.repeat(2))
+    assert torch.allclose(guided, without + 7.5 * (with_text - without), atol=1e-4)
+
+
+@torch.no_grad()
+def test_dual_guidance_is_its_formula_with_branches_in_the_order_text_image_uncond() -> None:
+    model = ToyDiffusion(denoiser_network(2 * CHANNELS))
+    x, image = torch.randn(2, 1, CHANNELS, 8, 8)
+    text, null = model.encode_text(["a dog", ""]).split(1)
+    zero = torch.zeros_like(image)
+    e_text, e_image, e_uncond = model.denoise(
+        torch.cat([torch.cat([x, c], dim=1) for c in (image, image, zero)]),
+        T.repeat(3),
+        torch.cat([text, null, null]),
+    ).split(1)
+    guided = dual(model.denoise, text, null, image, 7.5, 1.5)(x, T)
+    assert torch.allclose(guided, e_uncond + 7.5 * (e_text - e_image) + 1.5 * (e_image - e_uncond), atol=1e-4)
+    assert model.calls == [3, 3]
+
+
+@torch.no_grad()
+def test_dual_guidance_one_and_one_computes_only_the_conditional_branch() -> None:
+    model = ToyDiffusion(denoiser_network(2 * CHANNELS))
+    x, image = torch.randn(2, 1, CHANNELS, 8, 8)
+    text, null = model.encode_text(["a dog", ""]).split(1)
+    plain = model.denoise(torch.cat([x, image], dim=1), T, text)
+    assert torch.equal(dual(model.denoise, text, null, image, 1.0, 1.0)(x, T), plain)
+    assert model.calls == [1, 1]

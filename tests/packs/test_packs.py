@@ -1,0 +1,325 @@
+import json
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+import tiny_models as tiny
+import torch
+from diffusers import DDIMScheduler
+from safetensors.torch import load_file, save_file
+from transformers import CLIPTextModel
+
+from pentimento import roles
+from pentimento.editors import EDITORS
+from pentimento.errors import PackError
+from pentimento.language import tagger
+from pentimento.packs import Role, catalogue, open_pack, read_manifest, seal, verify, write_card
+from pentimento.packs.guard import hide_broken_torchvision
+from pentimento.packs.miniature_pack import ROLES, finish, install
+from pentimento.packs.pack import METHODS, _quiet
+from pentimento.packs.placement import place
+from pentimento.vision import detector, segmenter
+
+
+@pytest.fixture(scope="module")
+def pristine(tmp_path_factory) -> Path:
+    return tiny.sealed(tmp_path_factory.mktemp("pack"), defaults={"instructedit": {"ratio": 0.7}})
+
+
+@pytest.fixture
+def folder(pristine, tmp_path) -> Path:
+    return Path(shutil.copytree(pristine, tmp_path / "pack"))
+
+
+def opened(folder: Path):
+    return open_pack(folder, device="cpu", dtype="fp32")
+
+
+def test_a_pack_gives_its_roles_and_loads_each_once(folder):
+    pack = opened(folder)
+    assert (pack.name, pack.defaults) == ("tiny", {"instructedit": {"ratio": 0.7}})
+    model = pack.text_to_image
+    assert isinstance(model, roles.Diffusion) and isinstance(model.autoencoder, roles.Autoencoder)
+    assert isinstance(pack.clip, roles.Clip)
+    assert pack.text_to_image is model
+    assert (model.size, model.autoencoder.factor, model.autoencoder.latent_channels) == (16, 2, 4)
+
+
+def test_components_that_roles_share_are_loaded_once(folder):
+    pack = opened(folder)
+    assert pack.instruct.autoencoder is pack.text_to_image.autoencoder
+    assert pack.instruct.text_encoder is pack.text_to_image.text_encoder
+    assert pack.instruct.unet is not pack.text_to_image.unet
+    assert pack.instruct.unet.config.in_channels == 8
+
+
+def test_latent_diffusion_gives_what_the_libraries_own_models_give(folder):
+    model = opened(folder).text_to_image
+    pictures = torch.rand(2, 3, 16, 16, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    latents = model.autoencoder.encode(pictures)
+    assert torch.equal(latents, model.autoencoder.vae.encode(pictures).latent_dist.mean * 0.5)
+    back = model.autoencoder.decode(latents)
+    assert back.shape == pictures.shape and back.abs().max() <= 1
+    assert torch.equal(back, model.autoencoder.vae.decode(latents / 0.5).sample.clamp(-1, 1))
+    text = model.encode_text(["a b", ""])
+    assert text.shape == (2, 8, 16)
+    ids = model.tokenizer(["a b", ""], padding="max_length", max_length=8, return_tensors="pt").input_ids
+    assert torch.equal(text, model.text_encoder(ids).last_hidden_state)
+    with _quiet():
+        assert torch.equal(text, CLIPTextModel.from_pretrained(folder / "clip", dtype=torch.float32)(ids)[0])
+    t = torch.tensor([10, 900])
+    assert torch.equal(model.denoise(latents, t, text), model.unet(latents, t, encoder_hidden_states=text).sample)
+
+
+def test_a_text_longer_than_the_tokenizer_allows_is_cut(folder):
+    assert opened(folder).text_to_image.encode_text(["a " * 50]).shape == (1, 8, 16)
+
+
+def test_denoise_keeps_gradients_where_they_are_asked_for(folder):
+    model = opened(folder).text_to_image
+    text = model.encode_text(["a"]).requires_grad_()
+    model.denoise(torch.zeros(1, 4, 8, 8), torch.tensor([5]), text).sum().backward()
+    assert text.grad is not None and text.grad.abs().sum() > 0
+
+
+def test_bf16_answers_in_fp32_and_close_to_fp32(folder):
+    fp32, bf16 = opened(folder).text_to_image, open_pack(folder, device="cpu", dtype="bf16").text_to_image
+    latents, t = torch.randn(1, 4, 8, 8, generator=torch.Generator().manual_seed(0)), torch.tensor([500])
+    one, other = (m.denoise(latents, t, m.encode_text(["a"])) for m in (fp32, bf16))
+    assert other.dtype == torch.float32
+    assert not torch.equal(one, other)
+    assert torch.allclose(one, other, atol=0.05)
+
+
+def test_the_noise_schedule_is_the_schedulers_own(folder):
+    model = opened(folder).text_to_image
+    assert torch.equal(model.alphas_cumprod, DDIMScheduler.from_pretrained(folder / "scheduler").alphas_cumprod)
+
+
+def test_trained_betas_are_a_schedule_too(folder):
+    betas = torch.linspace(0.001, 0.02, 1000).tolist()
+    (folder / "scheduler" / "scheduler_config.json").write_text(json.dumps({"trained_betas": betas}))
+    seal(folder, "tiny", "2", tiny.ROLES)
+    expected = torch.cumprod(1 - torch.tensor(betas), dim=0)
+    assert torch.allclose(opened(folder).text_to_image.alphas_cumprod, expected)
+
+
+def test_a_model_that_predicts_something_else_is_refused(folder):
+    path = folder / "scheduler" / "scheduler_config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"prediction_type": "v_prediction"}))
+    seal(folder, "tiny", "2", tiny.ROLES)
+    with pytest.raises(PackError, match="v_prediction"):
+        _ = opened(folder).text_to_image
+
+
+def test_a_missing_role_names_role_pack_and_what_still_works(folder):
+    pack = opened(folder)
+    with pytest.raises(PackError, match="'tiny' has no captioner.*still works with it: instructpix2pix"):
+        _ = pack.captioner
+    with pytest.raises(PackError, match="has no detector"):
+        _ = pack.segmenter
+
+
+def test_the_methods_in_that_message_are_the_editors():
+    assert set(METHODS) == set(EDITORS)
+
+
+def test_an_unknown_kind_is_named(folder):
+    seal(folder, "tiny", "2", tiny.ROLES | {"planner": Role(kind="crystal_ball", components={"model": "clip"})})
+    with pytest.raises(PackError, match="crystal_ball"):
+        _ = opened(folder).planner
+
+
+def test_an_unknown_pack_is_refused_with_the_names_of_those_there_are(tmp_path):
+    with pytest.raises(PackError, match="no pack is called 'giant': take miniature, sd15"):
+        open_pack("giant")
+    with pytest.raises(PackError, match="manifest.json cannot be read"):
+        open_pack(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("{", "the file"),
+        ('{"name": "x", "version": "1"}', "roles"),
+        (
+            '{"name": "x", "version": "1", "roles": {"clip": {"kind": "clip", "components": {"model": "../up"}}}}',
+            "inside",
+        ),
+        ('{"name": "x", "version": "1", "roles": {}, "files": {"/etc/passwd": ""}}', "inside"),
+    ],
+)
+def test_a_wrong_manifest_is_refused_with_the_place(tmp_path, text, complaint):
+    (tmp_path / "manifest.json").write_text(text)
+    with pytest.raises(PackError, match=complaint):
+        open_pack(tmp_path)
+
+
+def test_a_changed_file_is_named_when_it_is_loaded(folder):
+    path = folder / "unet" / "diffusion_pytorch_model.safetensors"
+    tensors = load_file(path)
+    save_file({name: tensor + 1 for name, tensor in tensors.items()}, path, metadata={"format": "pt"})
+    pack = opened(folder)
+    assert pack.instruct
+    with pytest.raises(PackError, match="unet/diffusion_pytorch_model.safetensors is not the file"):
+        _ = pack.text_to_image
+    with pytest.raises(PackError, match="is not the file"):
+        verify(folder, read_manifest(folder / "manifest.json"))
+
+
+def test_a_missing_file_is_named(folder):
+    (folder / "vae" / "config.json").unlink()
+    with pytest.raises(PackError, match="vae/config.json is missing"):
+        _ = opened(folder).text_to_image
+
+
+def unsealed(folder: Path) -> Path:
+    """The same pack without hashes, so that the loader sees what is wrong."""
+    manifest = json.loads((folder / "manifest.json").read_text())
+    (folder / "manifest.json").write_text(json.dumps(manifest | {"files": {}}))
+    return folder
+
+
+def test_weights_that_are_no_safetensors_are_refused(folder):
+    path = folder / "unet" / "diffusion_pytorch_model.safetensors"
+    path.write_bytes(b"words")
+    with pytest.raises(PackError, match="'text_to_image' of the pack 'tiny' does not load"):
+        _ = opened(unsealed(folder)).text_to_image
+    path.unlink()
+    torch.save({}, path.with_suffix(".bin"))
+    with pytest.raises(PackError, match="is no safetensors file"):
+        _ = opened(folder).text_to_image
+
+
+def test_a_missing_weight_is_refused_and_not_filled_with_noise(folder):
+    path = folder / "unet" / "diffusion_pytorch_model.safetensors"
+    save_file(dict(list(load_file(path).items())[1:]), path, metadata={"format": "pt"})
+    with pytest.raises(PackError, match="lacks the weights|does not load"):
+        _ = opened(unsealed(folder)).text_to_image
+
+
+def test_hub_weights_that_are_not_here_come_with_the_command_that_fetches_them(tmp_path, monkeypatch):
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    pack = open_pack("sd15", device="cpu")
+    for role in ("text_to_image", "instruct", "detector", "captioner", "clip"):
+        with pytest.raises(PackError, match="not on this machine: get them with `hf download .* --revision"):
+            getattr(pack, role)
+
+
+def test_every_pack_of_the_catalogue_that_needs_no_training_has_a_manifest():
+    assert list(catalogue()) == ["miniature", "sd15"]
+    assert read_manifest(catalogue()["sd15"].manifest).name == "sd15"
+
+
+def test_devices_and_dtypes_that_cannot_be_had_are_refused():
+    assert place("cpu", "fp32").words == "cpu fp32"
+    assert place("cpu", "auto").dtype in (torch.bfloat16, torch.float32)
+    for device, dtype, complaint in (
+        ("cpu", "fp16", "too slow"), ("cpu", "int4", "no dtype"), ("toaster", "auto", "no device"),
+        ("meta", "auto", "not supported"), ("cuda:99", "auto", "not on this machine"),
+    ):  # fmt: skip
+        with pytest.raises(PackError, match=complaint):
+            place(device, dtype)
+
+
+def test_a_broken_torchvision_is_hidden(tmp_path, monkeypatch):
+    (tmp_path / "torchvision").mkdir()
+    (tmp_path / "torchvision" / "__init__.py").write_text("raise RuntimeError('operator torchvision::nms')\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.delitem(sys.modules, "torchvision", raising=False)
+    hide_broken_torchvision()
+    assert sys.modules["torchvision"] is None
+    monkeypatch.delitem(sys.modules, "torchvision")
+
+
+def test_sealing_stores_halves_and_twice_changes_nothing(folder):
+    for path in folder.rglob("*.safetensors"):
+        assert {t.dtype for t in load_file(path).values()} <= {torch.float16, torch.int64}
+    first = (folder / "manifest.json").read_bytes()
+    seal(folder, "tiny", "1", tiny.ROLES, {"instructedit": {"ratio": 0.7}})
+    assert (folder / "manifest.json").read_bytes() == first
+
+
+def test_large_weights_are_cut_into_shards_that_load_as_before(folder, monkeypatch):
+    before = opened(folder)
+    latents, t = torch.zeros(1, 4, 8, 8), torch.tensor([500])
+    eps = before.text_to_image.denoise(latents, t, before.text_to_image.encode_text(["a"]))
+    monkeypatch.setattr("pentimento.packs.sealing.SHARD_BYTES", 8_000)
+    for name in ("vae", "unet", "clip"):  # sealed halves would not be touched again
+        for path in (folder / name).glob("*.safetensors"):
+            save_file({k: v.float() for k, v in load_file(path).items()}, path, metadata={"format": "pt"})
+    manifest = seal(folder, "tiny", "1", tiny.ROLES)
+    assert "unet/diffusion_pytorch_model.safetensors.index.json" in manifest.files
+    assert any(name.startswith("clip/model-00001-of-") for name in manifest.files)
+    assert "unet/diffusion_pytorch_model.safetensors" not in manifest.files
+    after = opened(folder)
+    assert torch.equal(after.text_to_image.denoise(latents, t, after.text_to_image.encode_text(["a"])), eps)
+    assert after.clip and after.hash != before.hash
+
+
+def test_sealing_takes_the_defaults_from_their_file(folder):
+    (folder / "defaults.json").write_text('{"instructpix2pix": {"steps": 20}}')
+    assert seal(folder, "tiny", "1", tiny.ROLES).defaults == {"instructpix2pix": {"steps": 20}}
+
+
+def test_sealing_refuses_what_it_cannot_store(folder):
+    with pytest.raises(PackError, match="nothing is missing"):
+        seal(folder, "tiny", "1", {"clip": Role(kind="clip", components={"model": "nothing"})})
+    path = folder / "vae" / "diffusion_pytorch_model.safetensors"
+    tensors = {name: tensor.float() for name, tensor in load_file(path).items()}
+    for bad in (1e6, float("nan")):
+        save_file({name: tensor * bad for name, tensor in tensors.items()}, path)
+        with pytest.raises(PackError, match="fp16 cannot"):
+            seal(folder, "tiny", "1", tiny.ROLES)
+
+
+def test_the_card_holds_the_runs_and_the_scores(tmp_path):
+    report = {
+        "images": 400_000, "minutes": 31.25, "loss": 0.1234, "finished": False, "hardware": "x86_64 CPU",
+        "processes": 1, "settings": {"lr": 0.001, "seed": 0},
+    }  # fmt: skip
+    card = write_card(tmp_path, "The miniature", {"autoencoder": report}, {"PSNR": "30.1 dB (n = 64)"}, "Drawn world.")
+    text = card.read_text()
+    for words in (
+        "| autoencoder | 400,000 | 31.2 |",
+        "no, stopped by time",
+        "30.1 dB (n = 64)",
+        "lr 0.001",
+        "Drawn world.",
+    ):
+        assert words in text
+
+
+def test_the_miniature_is_sealed_with_what_is_trained_and_installed_whole(tmp_path):
+    trained, installed = tmp_path / "trained", tmp_path / "installed"
+    tiny.write_components(trained)
+    (trained / "clip").rename(trained / "judge")
+    with pytest.raises(PackError, match="no trained model"):
+        finish(tmp_path / "empty", tmp_path / "runs", "0")
+    (trained / "scores.json").write_text('{"judge": "61 % (n = 200)"}')
+    manifest = finish(trained, tmp_path / "runs", "0")
+    assert (manifest.name, list(manifest.roles)) == ("miniature", ["judge"])
+    install(trained, installed)
+    assert "61 % (n = 200)" in (installed / "CARD.md").read_text()
+    assert sorted(p.name for p in installed.iterdir()) == ["CARD.md", "judge", "manifest.json"]
+    pack = opened(installed)
+    assert isinstance(pack.judge, roles.Clip) and pack.hash == manifest.hash
+    (trained / "judge" / "config.json").write_text("{}")
+    with pytest.raises(PackError, match="is not the file"):
+        install(trained, installed)
+    assert opened(installed).judge
+
+
+def test_the_miniatures_own_models_load_by_their_kind(tmp_path):
+    dense = detector.DetectorNet(detector.DetectorConfig())
+    detector.save(dense, tmp_path / "detector")
+    segmenter.save(segmenter.SegmenterNet(segmenter.SegmenterConfig()), tmp_path / "segmenter")
+    tagger.save(tagger.TaggerNet(tagger.TaggerSettings()), tmp_path / "language")
+    names = ("detector", "segmenter", "planner")
+    seal(tmp_path, "own", "1", {name: ROLES[name] for name in names}, {"segmenter": {"threshold": 0.4}})
+    pack = opened(tmp_path)
+    assert isinstance(pack.detector, roles.Detector)
+    assert isinstance(pack.box_segmenter, roles.BoxSegmenter)
+    assert isinstance(pack.segmenter, roles.Segmenter) and pack.segmenter.threshold == 0.4
+    assert isinstance(pack.planner, roles.Planner)

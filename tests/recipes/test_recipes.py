@@ -1,0 +1,90 @@
+"""Every recipe of the diffusion models, tiny: a pure batch, a finite loss with gradients, weights that load again."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from pentimento.data import store
+from pentimento.recipes import autoencoder, clip, instruct, text_to_image
+
+TINY = dict(batch_size=4, channels=(32, 32, 32), heads=4, edits=8)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A pack folder with an untrained autoencoder, and a store of eight pictures a chunk."""
+    path = tmp_path_factory.mktemp("pack")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(store, "CHUNK", 8)
+        patch.setattr(autoencoder, "latent_std", lambda *_: torch.tensor(2.0))
+        made = autoencoder.job(small(autoencoder, path, channels=(8, 8, 8, 8), scenes=8), path)
+        check(made)
+        made.export(made.model, path)
+        yield path
+
+
+def small(recipe, path: Path, **values):
+    return recipe.Settings(batch_size=4, data=path / "data", **values)
+
+
+def check(job) -> None:
+    """A job's batch is a pure function of its step, and its loss reaches the parameters."""
+    first, again = job.batch(3, 4), job.batch(3, 4)
+    for a, b in zip(tensors(first), tensors(again), strict=True):
+        assert torch.equal(a, b)
+    loss = job.loss(job.model, first, torch.Generator().manual_seed(0))
+    assert torch.isfinite(loss)
+    loss.backward()
+    assert any(p.grad is not None and p.grad.abs().sum() > 0 for p in job.model.parameters())
+
+
+def tensors(batch) -> list[torch.Tensor]:
+    return [batch] if isinstance(batch, torch.Tensor) else list(vars(batch).values())
+
+
+def test_the_autoencoder_states_the_scale_of_its_latents(folder: Path) -> None:
+    from diffusers import AutoencoderKL
+
+    assert AutoencoderKL.from_pretrained(folder / "vae").config.scaling_factor == 0.5
+
+
+def test_text_to_image_and_then_instruct_train_and_warm_start(folder: Path) -> None:
+    settings = text_to_image.Settings(**TINY, data=folder / "data")
+    painter = text_to_image.job(settings, folder)
+    check(painter)
+    painter.export(painter.model, folder)
+    again = text_to_image.job(settings, folder)
+    for (name, a), b in zip(painter.model.state_dict().items(), again.model.state_dict().values(), strict=True):
+        assert torch.equal(a, b), name
+
+    follower = instruct.job(instruct.Settings(**TINY, data=folder / "data"), folder)
+    check(follower)
+    x, t = torch.randn(1, 8, 16, 16), torch.tensor([500])
+    states = painter.model.text(torch.zeros(1, 48, dtype=torch.long)).last_hidden_state
+    wide = torch.cat([x, torch.randn(1, 8, 16, 16)], dim=1)
+    assert torch.allclose(follower.model(wide, t, states), painter.model(x, t, states), atol=1e-6)
+
+
+def test_a_grid_batch_holds_two_pairs_in_one_canvas(folder: Path) -> None:
+    settings = text_to_image.Settings(**{**TINY, "batch_size": 8}, grids=1.0, null_text=0.0, data=folder / "data")
+    batch = text_to_image.job(settings, folder).batch(0, 8)
+    assert batch.x0.shape == (2, 8, 32, 32)
+    assert batch.ids.shape == (2, 48)
+
+
+def test_clip_trains_with_hard_negatives(folder: Path) -> None:
+    job = clip.job(small(clip, folder, layers=1, scenes=8), folder)
+    check(job)
+    job.export(job.model, folder)
+    assert (folder / "clip" / "model.safetensors").exists()
+
+
+def test_a_hard_negative_says_something_else() -> None:
+    import numpy as np
+
+    rng = np.random.default_rng(0)
+    text = "photo of a red cat on the left and a blue bus on the right, on grass"
+    for _ in range(20):
+        wrong = clip.hard_negative(text, rng)
+        assert wrong != text and sorted(wrong.replace(",", "").split()) == sorted(text.replace(",", "").split())

@@ -1,0 +1,287 @@
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from conftest import source_environment
+from pentimento import cli, images, studio
+from pentimento.values import Plan
+
+TIGER = "change the cat to tiger"
+
+
+class Outcome:
+    """What a command left: exit status, stdout, stderr."""
+
+    def __init__(self, status: int, out: str, err: str):
+        self.status, self.out, self.err = status, out, err
+
+
+@pytest.fixture
+def run(
+    workshop: studio.Studio, photo: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Any:
+    """Run `pentimento ...` in the folder of in.png, with the fake pack."""
+    monkeypatch.chdir(photo.parent)
+
+    def command(*words: str) -> Outcome:
+        with pytest.raises(SystemExit) as left:
+            cli.main(words)
+        said = capsys.readouterr()
+        return Outcome(int(left.value.code or 0), said.out, said.err)
+
+    return command
+
+
+def refused(outcome: Outcome, status: int = 2) -> str:
+    """The one line of a refusal; nothing on stdout, no new picture."""
+    assert outcome.status == status, outcome.err
+    assert outcome.out == ""
+    assert outcome.err.startswith("error: ") and outcome.err.count("\n") == 1
+    assert not list(Path().rglob("*out*.png")) and not list(Path().rglob("*.part"))
+    return outcome.err
+
+
+def test_help_answers_in_less_than_half_a_second() -> None:
+    def seconds() -> float:
+        start = perf_counter()
+        done = subprocess.run(
+            [sys.executable, "-m", "pentimento", "--help"], capture_output=True, text=True, env=source_environment()
+        )
+        assert done.returncode == 0 and "edit" in done.stdout and "again" in done.stdout
+        return perf_counter() - start
+
+    assert min(seconds() for _ in range(3)) < 0.5
+
+
+def test_the_command_loads_nothing_heavy_before_a_verb_needs_it() -> None:
+    heavy = "('torch', 'diffusers', 'transformers', 'numpy', 'PIL', 'scipy', 'pydantic', 'rich')"
+    code = f"import sys, pentimento.cli; print([name for name in {heavy} if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=source_environment())
+    assert done.stdout.strip() == "[]"
+
+
+def test_edit_writes_the_result_and_says_so_in_one_line(run: Any) -> None:
+    outcome = run("edit", "in.png", TIGER, "-o", "out.png")
+    assert outcome.status == 0 and outcome.err == ""
+    assert outcome.out.startswith("out.png: photo of cat -> photo of tiger") and outcome.out.count("\n") == 1
+    assert studio.record_of("out.png").instruction == TIGER
+
+
+def test_json_prints_one_object_and_nothing_else(run: Any) -> None:
+    outcome = run("edit", "in.png", TIGER, "-o", "out.png", "--json", "--seed", "4")
+    (result,) = json.loads(outcome.out)["results"]
+    assert result["output"] == "out.png" and result["seed"] == 4 and result["mask_area"] == 0.5
+    assert Plan.model_validate(result["plans"][0]).after == "photo of tiger"
+
+
+def test_plan_json_has_exactly_the_fields_of_a_plan(run: Any) -> None:
+    fields = json.loads(run("plan", TIGER, "--json", "--description", "photo of a cat").out)
+    assert list(fields) == ["find", "which", "before", "after", "kind", "description"]
+    assert Plan.model_validate(fields).description == "photo of a cat"
+
+
+def test_plan_of_two_edits_lists_both(run: Any) -> None:
+    fields = json.loads(run("plan", f"{TIGER} and change the dog to wolf", "--json").out)
+    assert [plan["after"] for plan in fields["plans"]] == ["photo of tiger", "photo of wolf"]
+
+
+def test_plan_describes_a_picture_that_it_is_given(run: Any) -> None:
+    assert json.loads(run("plan", TIGER, "--json", "--image", "in.png").out)["description"] == "photo of a cat"
+
+
+def test_a_plan_can_be_printed_corrected_and_given_back(run: Any) -> None:
+    fields = json.loads(run("plan", TIGER, "--json").out)
+    Path("plan.json").write_text(json.dumps(fields | {"after": "photo of lion"}))
+    for words in ([TIGER], []):
+        assert run("edit", "in.png", *words, "--plan", "plan.json", "-o", "out.png").status == 0
+        assert studio.record_of("out.png").plans[0].after == "photo of lion"
+
+
+@pytest.mark.parametrize(
+    "content",
+    ['{"find": ["cat"], "after": "photo of tiger", "kind": "replace"}', "[]", "", "{", '{"plans": [3]}', '"words"'],
+)
+def test_a_plan_that_is_not_whole_is_refused(run: Any, content: str) -> None:
+    Path("plan.json").write_text(content)
+    assert "plan.json" in refused(run("edit", "in.png", TIGER, "--plan", "plan.json", "-o", "out.png"))
+
+
+def test_a_plan_with_missing_fields_names_them(run: Any) -> None:
+    Path("plan.json").write_text('{"find": ["cat"], "after": "photo of tiger", "kind": "replace"}')
+    assert "before is missing" in refused(run("edit", "in.png", TIGER, "--plan", "plan.json", "-o", "out.png"))
+
+
+def test_a_mask_made_by_one_verb_serves_the_other(run: Any) -> None:
+    outcome = run("mask", "in.png", "dog", "-o", "mask.png", "--which", "right", "--json")
+    fields = json.loads(outcome.out)
+    assert fields["area"] == 0.5 and fields["boxes"][0]["box"] == [24, 0, 48, 40]
+    assert run("edit", "in.png", TIGER, "--mask", "mask.png", "-o", "out.png").status == 0
+    before, after = (np.asarray(images.open_picture(name).image) for name in ("in.png", "out.png"))
+    assert np.array_equal(before[:, :24], after[:, :24]) and not np.array_equal(before[:, 24:], after[:, 24:])
+
+
+def test_again_says_whether_a_result_is_repeated_bit_for_bit(run: Any) -> None:
+    run("edit", "in.png", TIGER, "-o", "out.png")
+    outcome = run("again", "out.png", "-o", "second.png", "--json")
+    assert json.loads(outcome.out) == {"result": "out.png", "output": "second.png", "identical": True}
+    first, second = (np.asarray(images.open_picture(name).image) for name in ("out.png", "second.png"))
+    assert np.array_equal(first, second)
+    Image.new("RGB", (48, 40)).save("other.png")
+    assert "is not the picture" in run("again", "out.png", "--image", "other.png").err
+
+
+def test_again_refuses_a_picture_without_a_record(run: Any) -> None:
+    assert "no record" in refused(run("again", "in.png"))
+
+
+def test_nothing_found_leaves_with_status_3_and_its_best_score(run: Any) -> None:
+    message = refused(run("edit", "in.png", "change the zebra to horse", "-o", "out.png"), status=3)
+    assert "zebra" in message and "0.12" in message
+    refused(run("mask", "in.png", "zebra", "-o", "out.png"), status=3)
+
+
+@pytest.mark.parametrize("instruction", ["", "  ", "x" * 10_000, "bonjour 🐈"])
+def test_words_that_cannot_be_used_are_refused(run: Any, instruction: str) -> None:
+    refused(run("edit", "in.png", instruction, "-o", "out.png"))
+
+
+def bad_pictures() -> dict[str, bytes]:
+    whole = Path("in.png").read_bytes()
+    Image.new("RGB", (1, 1)).save("one.png")
+    return {
+        "zero.png": b"",
+        "text.png": b"hello",
+        "cut.png": whole[: len(whole) // 2],
+        "one.png": Path("one.png").read_bytes(),
+    }
+
+
+@pytest.mark.parametrize("name", ["missing.png", "zero.png", "text.png", "cut.png", "one.png"])
+def test_a_picture_that_cannot_be_used_is_refused(run: Any, name: str) -> None:
+    for path, content in bad_pictures().items():
+        Path(path).write_bytes(content)
+    assert name in refused(run("edit", name, TIGER, "-o", "out.png"))
+    assert name in refused(run("mask", name, "cat", "-o", "out.png"))
+    assert name in refused(run("plan", TIGER, "--image", name))
+
+
+def test_a_mask_of_another_size_is_refused(run: Any) -> None:
+    Image.new("L", (40, 48), 255).save("mask.png")
+    assert "40x48" in refused(run("edit", "in.png", TIGER, "--mask", "mask.png", "-o", "out.png"))
+
+
+def test_too_many_megapixels_are_refused_at_the_limit_that_was_set(run: Any) -> None:
+    assert "megapixels" in refused(run("edit", "in.png", TIGER, "-o", "out.png", "--max-megapixels", "0.001"))
+
+
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [
+        (["--method", "magic"], "magic"),
+        (["--ratio", "1.5"], "ratio = 1.5: wanted a number in [0, 1]"),
+        (["--steps", "0"], "steps"),
+        (["--set", "colour=red"], "colour"),
+        (["--set", "ratio"], "name=value"),
+        (["--set", "ratio=much"], "ratio"),
+        (["--seed", "-1"], "seed"),
+        (["--n", "0"], "--n"),
+        (["--wrong"], "--wrong"),
+        (["--method", "instructpix2pix", "--ratio", "0.5"], "ratio"),
+    ],
+)
+def test_an_option_that_cannot_be_used_is_named(run: Any, options: list[str], named: str) -> None:
+    assert named in refused(run("edit", "in.png", TIGER, "-o", "out.png", *options))
+
+
+def test_settings_reach_the_method(run: Any) -> None:
+    run(
+        "edit",
+        "in.png",
+        TIGER,
+        "-o",
+        "out.png",
+        "--ratio",
+        "0.25",
+        "--set",
+        "feather=0",
+        "--guidance",
+        "2",
+        "--steps",
+        "8",
+    )
+    settings = studio.record_of("out.png").settings
+    assert (settings["ratio"], settings["feather"], settings["guidance"], settings["steps"]) == (0.25, 0, 2.0, 8)
+
+
+@pytest.mark.parametrize("output", ["absent/out.png", "in.png/out.png", "out.jpg", "in.png"])
+def test_an_output_that_cannot_be_written_is_refused_before_the_work(run: Any, output: str, fake_pack: Any) -> None:
+    fake_pack.planner = None  # the work would fail on this
+    refused(run("edit", "in.png", TIGER, "-o", output))
+
+
+def test_an_unknown_pack_is_refused(photo: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
+    monkeypatch.chdir(photo.parent)
+    with pytest.raises(SystemExit) as left:
+        cli.main(["edit", "in.png", TIGER, "-o", "out.png", "--pack", "nowhere"])
+    assert left.value.code == 2
+    said = capsys.readouterr()
+    assert "nowhere" in refused(Outcome(2, said.out, said.err))
+
+
+def test_a_file_in_the_place_of_the_instruction_is_refused(run: Any) -> None:
+    Path("learned.safetensors").write_text("not safetensors")
+    for words in (["in.png", "in.png"], ["in.png", "learned.safetensors"], ["in.png"]):
+        assert "instruction" in refused(run("edit", *words, "-o", "out.png"))
+
+
+def test_a_folder_is_edited_and_failures_are_reported_while_the_rest_goes_on(run: Any) -> None:
+    Path("photos").mkdir()
+    for name in ("a.png", "b.jpg", "a.bmp"):
+        Image.open("in.png").save(Path("photos") / name)
+    Path("photos/broken.png").write_text("no picture")
+    Path("photos/notes.txt").write_text("not looked at")
+    outcome = run("edit", "photos", TIGER, "-o", "results", "--json")
+    report = json.loads(outcome.out)
+    assert outcome.status == 2 and "broken.png" in outcome.err and "1 of 4 pictures failed" in outcome.err
+    assert sorted(os.listdir("results")) == ["a-bmp.png", "a-png.png", "b.png"]
+    assert [Path(failure["picture"]).name for failure in report["failed"]] == ["broken.png"]
+    assert len(report["results"]) == 3
+
+
+def test_variants_go_into_a_folder_with_their_seeds(run: Any) -> None:
+    assert "folder" in refused(run("edit", "in.png", TIGER, "--n", "3", "-o", "out.png"))
+    outcome = run("edit", "in.png", TIGER, "--n", "3", "--seed", "5", "-o", "made", "--method", "instructpix2pix")
+    assert sorted(os.listdir("made")) == ["in-5.png", "in-6.png", "in-7.png"]
+    assert outcome.out.count("\n") == 3
+    assert [studio.record_of(f"made/in-{seed}.png").seed for seed in (5, 6, 7)] == [5, 6, 7]
+
+
+def test_variants_that_are_all_the_same_are_said_to_be_so(run: Any) -> None:
+    assert "the same" in run("edit", "in.png", TIGER, "--n", "2", "-o", "made").err
+    assert run("edit", "in.png", TIGER, "--n", "2", "-o", "made", "--method", "instructpix2pix").err == ""
+
+
+def test_what_was_converted_is_said(run: Any) -> None:
+    Image.open("in.png").convert("CMYK").save("in.tiff")
+    outcome = run("edit", "in.tiff", TIGER, "-o", "out.png")
+    assert outcome.status == 0 and "CMYK" in outcome.err and outcome.err.startswith("note: in.tiff")
+
+
+def test_a_sheet_shows_before_plan_mask_and_after(run: Any) -> None:
+    assert run("edit", "in.png", TIGER, "-o", "out.png", "--sheet", "sheet.png").status == 0
+    assert images.open_picture("sheet.png").image.width > 4 * 300
+
+
+def test_packs_lists_packs_and_methods(run: Any) -> None:
+    listed = json.loads(run("packs", "--json").out)
+    assert "miniature" in listed["packs"] and listed["methods"] == ["instructedit", "instructpix2pix"]
+    assert "a number in [0, 1]" in run("packs", "sd15").out
+    assert "nowhere" in refused(run("packs", "nowhere"))

@@ -1,0 +1,167 @@
+"""The toy pack: random weights built in memory in under a second, for plumbing and properties, never for looks.
+
+Real small networks (AutoencoderKL with f = 8, UNet2DConditionModel), a segmenter that always finds the centre, a
+planner of one rule, a captioner of two answers. Every part that a test may want to replace is a field.
+"""
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import torch
+from diffusers import AutoencoderKL, UNet2DConditionModel
+from PIL import Image
+from torch import Tensor
+
+from pentimento.diffusion.schedule import scaled_linear_alphas_cumprod
+from pentimento.errors import NothingFound, PackError, PlanError
+from pentimento.values import Box, Found, Plan
+
+SIZE, FACTOR, CHANNELS, TOKENS, WIDTH = 64, 8, 4, 6, 16
+
+
+def autoencoder_network(seed: int = 0) -> AutoencoderKL:
+    torch.manual_seed(seed)
+    return AutoencoderKL(
+        block_out_channels=(8, 8, 8, 8),
+        down_block_types=("DownEncoderBlock2D",) * 4,
+        up_block_types=("UpDecoderBlock2D",) * 4,
+        latent_channels=CHANNELS,
+        norm_num_groups=4,
+        scaling_factor=0.5,
+        mid_block_add_attention=False,
+    ).eval()
+
+
+def denoiser_network(in_channels: int = CHANNELS, seed: int = 1) -> UNet2DConditionModel:
+    torch.manual_seed(seed)
+    return UNet2DConditionModel(
+        sample_size=SIZE // FACTOR,
+        in_channels=in_channels,
+        out_channels=CHANNELS,
+        block_out_channels=(8, 16),
+        down_block_types=("CrossAttnDownBlock2D", "DownBlock2D"),
+        up_block_types=("UpBlock2D", "CrossAttnUpBlock2D"),
+        layers_per_block=1,
+        cross_attention_dim=WIDTH,
+        attention_head_dim=2,
+        norm_num_groups=4,
+    ).eval()
+
+
+@dataclass(frozen=True)
+class ToyAutoencoder:
+    network: AutoencoderKL = field(default_factory=autoencoder_network)
+    factor: int = FACTOR
+    latent_channels: int = CHANNELS
+    scaling_factor: float = 0.5
+
+    def encode(self, pictures: Tensor) -> Tensor:
+        return self.network.encode(pictures).latent_dist.mode() * self.scaling_factor
+
+    def decode(self, latents: Tensor) -> Tensor:
+        return self.network.decode(latents / self.scaling_factor).sample.clamp(-1, 1)
+
+
+@dataclass(frozen=True, eq=False)
+class ToyDiffusion:
+    """`calls` counts the rows that the network was asked for: the cost of an edit."""
+
+    network: UNet2DConditionModel = field(default_factory=denoiser_network)
+    autoencoder: Any = field(default_factory=ToyAutoencoder)
+    size: int = SIZE
+    alphas_cumprod: Tensor = field(default_factory=scaled_linear_alphas_cumprod)
+    calls: list[int] = field(default_factory=list)
+
+    def encode_text(self, texts: Sequence[str]) -> Tensor:
+        states = [
+            torch.randn(TOKENS, WIDTH, generator=torch.Generator().manual_seed(sum(text.encode()) + 1000 * len(text)))
+            for text in texts
+        ]
+        return torch.stack(states)
+
+    def denoise(self, x: Tensor, t: Tensor, text: Tensor) -> Tensor:
+        self.calls.append(len(x))
+        return self.network(x, t, encoder_hidden_states=text).sample
+
+
+class ToySegmenter:
+    """Finds the middle half of the picture whatever it is asked for, except "unicorn"."""
+
+    def find(self, image: Image.Image, phrases: Sequence[str], which: str | Sequence[str] = "best") -> Found:
+        if "unicorn" in phrases:
+            raise NothingFound("unicorn", best_score=0.1, threshold=0.3)
+        width, height = image.size
+        box = Box(width // 4, height // 4, width - width // 4, height - height // 4, phrase=phrases[0])
+        mask = np.zeros((height, width), dtype=bool)
+        mask[int(box.top) : int(box.bottom), int(box.left) : int(box.right)] = True
+        return Found(mask, (box,))
+
+
+class ToyPlanner:
+    """Understands "Change the X to a Y", several joined by "; ", and "it" when a description names the X."""
+
+    def plan(self, instruction: str, description: str = "") -> tuple[Plan, ...]:
+        return tuple(self._one(part, description) for part in instruction.split("; "))
+
+    def _one(self, instruction: str, description: str) -> Plan:
+        matched = re.fullmatch(r"Change (?:the )?(.+) to an? (.+)", instruction)
+        if matched is None:
+            raise PlanError(f"{instruction!r} is not understood: say 'Change the X to a Y'")
+        x, y = matched.groups()
+        if x == "it":
+            if not description:
+                raise PlanError("'it' is unclear: describe the picture")
+            x = description.split()[-1]
+        return Plan(
+            find=(x,), before=f"photo of a {x}", after=f"photo of a {y}", kind="replace", description=description
+        )
+
+
+class ToyCaptioner:
+    def ask(self, image: Image.Image, prompt: str) -> str:
+        return "photo." if prompt.endswith("?") else f"{prompt} a dog."
+
+
+@dataclass(frozen=True, eq=False)
+class ToyPack:
+    """A pack whose parts are fields; `missing` names roles that it does not have."""
+
+    name: str = "toy"
+    hash: str = "0" * 64
+    defaults: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    segmenter: Any = field(default_factory=ToySegmenter)
+    planner: Any = field(default_factory=ToyPlanner)
+    _captioner: Callable[[], Any] = ToyCaptioner
+    missing: tuple[str, ...] = ()
+
+    @cached_property
+    def text_to_image(self) -> ToyDiffusion:
+        return ToyDiffusion()
+
+    @cached_property
+    def instruct(self) -> ToyDiffusion:
+        return ToyDiffusion(denoiser_network(in_channels=2 * CHANNELS, seed=2))
+
+    @property
+    def captioner(self) -> Any:
+        if "captioner" in self.missing:
+            raise PackError("the pack toy has no captioner")
+        return self._captioner()
+
+
+def toy_picture(width: int = SIZE, height: int = SIZE, seed: int = 0) -> Image.Image:
+    """A smooth colourful picture: noise at a quarter of the size, scaled up."""
+    rng = np.random.default_rng(seed)
+    small = rng.integers(0, 256, (max(height // 4, 2), max(width // 4, 2), 3), dtype=np.uint8)
+    return Image.fromarray(small).resize((width, height), Image.Resampling.BICUBIC)
+
+
+def toy_mask(width: int = SIZE, height: int = SIZE) -> np.ndarray:
+    """A mask of the middle half, bool (h, w)."""
+    mask = np.zeros((height, width), dtype=bool)
+    mask[height // 4 : height - height // 4, width // 4 : width - width // 4] = True
+    return mask
