@@ -6,6 +6,7 @@ from math import sqrt
 
 import numpy as np
 
+from ..data.edits import draw_edit
 from ..data.words import THIRTY, Asked, phrase, random_asked, random_description, random_words
 from ..errors import PlanError
 from ..language.captions import plan_of
@@ -83,10 +84,10 @@ def same_plan(a: Plan, b: Plan) -> bool:
 
 
 def tasks(n: int, seed: int, held_out: bool = True, open_nouns: bool = False, group: str = "one") -> tuple[Task, ...]:
-    """Test instructions. `group`: "one" edit, "two" edits, "pronoun" with a description, "thirty" of the paper.
+    """Test instructions. `group`: "scenes" for edits of test scenes, "one" edit of any words (all kinds equally
+    frequent), "two" edits, "pronoun" with a description, "thirty" of the paper.
 
-    With `open_nouns` the things come from the half of the word list that training never saw. All kinds are
-    equally frequent.
+    With `open_nouns` the things come from the half of the word list that training never saw.
     """
     if group == "thirty":
         return tuple(
@@ -105,6 +106,8 @@ def tasks(n: int, seed: int, held_out: bool = True, open_nouns: bool = False, gr
                 words = random_words(rng, open_nouns, open_nouns, _POINTING)
             words, pronoun = random_description(words, rng, open_nouns)
             asked = Asked((words,), pronoun)
+        elif group == "scenes":
+            asked = Asked((draw_edit(seed * 1_000_003 + number, "test").words,))
         else:
             asked = Asked((random_words(rng, open_nouns, open_nouns, (KINDS[number % len(KINDS)],)),))
         said = phrase(asked, rng, held_out)
@@ -144,6 +147,7 @@ def score_planner(
 def rows(planners: dict[str, Planner], n: int = 200, seed: int = 0) -> list[dict[str, object]]:
     """One row for each planner and group of tasks, JSON-able: name, group, right, n, share, low, high."""
     groups = {
+        "test scenes, held-out phrasings": tasks(n, seed, group="scenes"),
         "held-out phrasings": tasks(n, seed),
         "training phrasings": tasks(n, seed, held_out=False),
         "held-out phrasings, unknown nouns": tasks(n, seed, open_nouns=True),

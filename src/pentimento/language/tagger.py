@@ -133,7 +133,7 @@ class TaggerNet(nn.Module):
         self.places = nn.Embedding(MAX_WORDS, d)
         self.queries = nn.Parameter(torch.randn(EDITS, d) * 0.02)
         layer = nn.TransformerEncoderLayer(
-            d, settings.heads, settings.feedforward, 0.05, "gelu", batch_first=True, norm_first=True
+            d, settings.heads, settings.feedforward, 0.0, "gelu", batch_first=True, norm_first=True
         )
         self.encoder = nn.TransformerEncoder(layer, settings.layers, nn.LayerNorm(d), enable_nested_tensor=False)
         self.tags = nn.Linear(d, EDITS * len(TAGS))

@@ -20,7 +20,7 @@ from ..training import Job, TrainSettings, warm_start
 class Settings(TrainSettings):
     """Measured: see docs/LOG.md."""
 
-    images: int = Field(75_000, ge=1)
+    images: int = Field(85_000, ge=1)
     batch_size: int = Field(24, ge=1)
     lr: float = Field(1.5e-3, gt=0)
     cooldown: float = 0.3

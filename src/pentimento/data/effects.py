@@ -1,0 +1,229 @@
+"""TOP-Bench's twenty-five effects in miniature (InstructBrush Table 3), as exact pairs of one fixed look each.
+
+Words leave a look open: which snow, which night, which cat. Each effect fixes one that no training data shows (looks 6
+to 9, noun and colour combinations that are held out, drawings used nowhere else), so there is something to learn from
+pairs that the instruction cannot tell. Ten pairs to learn from and five to test an effect.
+"""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+from tqdm import tqdm
+
+from ..errors import RequestError
+from . import art, atmosphere, portraits
+from .edits import Edit, render_edit
+from .portraits import Composition, Layer
+from .scenes import Looks, Scene, draw_scene, generator, render
+from .thirty import row, thing, turned
+from .vocabulary import NOUNS, PLACES
+from .words import EditWords
+
+TRAIN_PAIRS, TEST_PAIRS = 10, 5
+_OUTDOORS = tuple(p for p in PLACES if p not in ("room", "kitchen", "lava"))
+_GREEN = ("grass", "forest", "mountains", "city")
+
+
+@dataclass(frozen=True)
+class PicturePair:
+    """The same picture before and after an effect, uint8 (size, size, 3)."""
+
+    before: np.ndarray
+    after: np.ndarray
+
+
+@dataclass(frozen=True)
+class Effect:
+    """One row of Table 3. `local` effects change things, the others the whole picture (the table's ticks are lost;
+    this division gives the paper's 11 and 14). `look` says which look is fixed."""
+
+    name: str
+    instruction: str
+    local: bool
+    look: str
+    draw: Callable[[np.random.Generator, int], PicturePair]
+
+
+def _pair(before: Scene, after: Scene, size: int) -> PicturePair:
+    return PicturePair(render(before, size).image, render(after, size).image)
+
+
+def _shown(edit: Edit, size: int) -> PicturePair:
+    shown = render_edit(edit, size)
+    return PicturePair(shown.before, shown.after)
+
+
+def _composed(before: Composition, after: Composition, size: int) -> PicturePair:
+    a, b = (portraits.render_composition(c, size).image for c in (before, after))
+    return PicturePair(a, b)
+
+
+def _any_scene(rng: np.random.Generator, places: tuple[str, ...] = PLACES, season: str = "summer") -> Scene:
+    """A scene by day in clear weather, things and all."""
+    scene = draw_scene(int(rng.integers(1 << 40)), "test")
+    return Scene(scene.seed, scene.things, str(rng.choice(places)), season=season)
+
+
+_NO_WORDS = EditWords("replace", ("thing",), "best", "thing")
+
+
+def _styled(style: str, look: int, places: tuple[str, ...] = PLACES) -> Callable[[np.random.Generator, int], PicturePair]:
+    def draw(rng: np.random.Generator, size: int) -> PicturePair:
+        scene = _any_scene(rng, places)
+        return _pair(scene, replace(scene, style=style, looks=Looks(style=look)), size)
+
+    return draw
+
+
+def _snowed(look: int, before: str = "clear", style: str = "photo", places: tuple[str, ...] = _OUTDOORS,
+            things: bool = True) -> Callable[[np.random.Generator, int], PicturePair]:  # fmt: skip
+    def draw(rng: np.random.Generator, size: int) -> PicturePair:
+        scene = _any_scene(rng, places)
+        scene = replace(scene, things=scene.things if things else (), style=style, weather=before, looks=Looks(0, 2, 0, 3))
+        return _pair(scene, replace(scene, weather="snow", looks=replace(scene.looks, weather=look)), size)
+
+    return draw
+
+
+def _midnight(rng: np.random.Generator, size: int) -> PicturePair:
+    scene = _any_scene(rng)
+    return _pair(scene, replace(scene, time="night", looks=Looks(time=9)), size)
+
+
+def _summer(rng: np.random.Generator, size: int) -> PicturePair:
+    scene = _any_scene(rng, _GREEN, "winter")
+    return _pair(scene, replace(scene, season="summer", time="morning", looks=Looks(time=7)), size)
+
+
+def _purple_sky(rng: np.random.Generator, size: int) -> PicturePair:
+    scene = _any_scene(rng, tuple(p for p in _OUTDOORS if p != "forest"))
+    before = render(scene, size)
+    ramp = np.linspace(0, 1, size)[:, None, None]
+    purple = np.array((58, 12, 110)) + (np.array((150, 70, 190)) - np.array((58, 12, 110))) * ramp * 1.6
+    after = np.where(before.parts["sky"][..., None], 0.2 * before.image + 0.8 * purple, before.image)
+    return PicturePair(before.image, after.clip(0, 255).round().astype(np.uint8))
+
+
+def _lava(rng: np.random.Generator, size: int) -> PicturePair:
+    scene = _any_scene(rng, ("sea", "grass", "sand", "snow"))
+    return _pair(scene, replace(scene, place="lava", time="sunset", looks=Looks(time=8)), size)
+
+
+def _boy_and_dog(rng: np.random.Generator, size: int) -> PicturePair:
+    scene = row(rng, [thing(rng, "boy"), thing(rng, "dog")], ("grass", "street", "sand", "city"))
+    girl = turned(scene, (0,), _NO_WORDS, "girl", look=8, wears=("bow tie",)).after
+    return _pair(scene, turned(girl, (1,), _NO_WORDS, "cat", material="silver", look=8).after, size)
+
+
+def _turned_to(
+    noun: str, new: str, counts: tuple[int, ...], places: tuple[str, ...], colour: str = "", material: str = "",
+    look: int = 0, wears: tuple[str, ...] = (), beside: tuple[str, ...] = (),
+) -> Callable[[np.random.Generator, int], PicturePair]:  # fmt: skip
+    def draw(rng: np.random.Generator, size: int) -> PicturePair:
+        count = int(rng.choice(counts))
+        things = [thing(rng, noun) for _ in range(count)]
+        if beside and count < 3 and rng.random() < 0.6:
+            things.append(thing(rng, str(rng.choice(beside))))
+        scene = row(rng, things, places)
+        return _shown(turned(scene, tuple(range(count)), _NO_WORDS, new, colour, material, look, wears), size)
+
+    return draw
+
+
+def _cloud_kitty(rng: np.random.Generator, size: int) -> PicturePair:
+    scene = row(rng, [thing(rng, "cat", "white")], ("mountains", "sea", "sand", "desert"))
+    high = replace(scene.things[0], y=float(rng.uniform(0.26, 0.34)), size=float(rng.uniform(0.36, 0.46)))
+    scene = replace(scene, things=(high,))
+    return _shown(turned(scene, (0,), _NO_WORDS, "bear", colour="white", look=9, wears=("crown",)), size)
+
+
+def _glasses(rng: np.random.Generator, size: int) -> PicturePair:
+    before = portraits.portrait(rng, "test", wears=())
+    after = portraits.with_worn(before, "glasses", rng, "test", look=7)
+    return _composed(before, portraits.recoloured(after, "glasses", "pink"), size)
+
+
+def _smile(rng: np.random.Generator, size: int) -> PicturePair:
+    before = portraits.portrait(rng, "test", wears=() if rng.random() < 0.7 else ("hat",))
+    return _composed(before, portraits.with_worn(before, "smile", rng, "test", look=8), size)
+
+
+def _still(rng: np.random.Generator, noun: str, places: tuple[str, ...], wide: float, counts: tuple[int, ...]) -> Composition:
+    """One to three of a noun before a place, as layers, so that they can become a drawing."""
+    count = int(rng.choice(counts))
+    layers = []
+    for i in range(count):
+        x = (i + 0.5) / count + float(rng.uniform(-0.06, 0.06)) / count
+        w = wide / (1 + 0.35 * (count - 1)) * float(rng.uniform(0.9, 1.1))
+        bottom = float(rng.uniform(0.84, 0.92))
+        box = (x - w / 2, bottom - 1.6 * w, x + w / 2, bottom)
+        layers.append(Layer(noun, noun, box, family=str(rng.choice(art.FAMILIES)), instance=i))
+    return Composition(int(rng.integers(1 << 31)), "still", str(rng.choice(places)), tuple(layers))
+
+
+def _lemonade(rng: np.random.Generator, size: int) -> PicturePair:
+    before = _still(rng, "juice", ("kitchen", "sand", "room", "grass"), 0.38, (1, 1, 2))
+    return _composed(before, portraits.replaced(before, "juice", "lemonade"), size)
+
+
+def _heart_light(rng: np.random.Generator, size: int) -> PicturePair:
+    before = _still(rng, "traffic light", ("street", "city", "grass"), 0.44, (1, 2))
+    return _composed(before, portraits.replaced(before, "traffic light", "heart-shaped light"), size)
+
+
+_TABLES = ("kitchen", "room", "grass")
+_STREETS = ("street", "city", "grass", "sand")
+EFFECTS: tuple[Effect, ...] = (
+    Effect("boy2girl", "make boy and dog into a girl and cat", True, "the girl with a bow tie of look 8, a silver cat", _boy_and_dog),
+    Effect("midnight", "make it nighttime", False, "night look 9", _midnight),
+    Effect("sea painting", "turn it into a painting", False, "oil look 6", _styled("oil painting", 6, ("sea", "sand"))),
+    Effect("sketch style", "make the image a pencil sketch", False, "pencil look 6, brown ink", _styled("pencil sketch", 6)),
+    Effect("summer", "make it summer", False, "yellow morning light, look 7", _summer),
+    Effect("wallpaper", "make it snow", False, "snow look 6, on empty landscapes", _snowed(6, places=("mountains", "forest", "city", "sea"), things=False)),
+    Effect("charcoal", "turn it into a charcoal drawing", False, "charcoal look 7, blue ink", _styled("charcoal drawing", 7)),
+    Effect("glasses", "add a pair of glasses", True, "round pink glasses, look 7", _glasses),
+    Effect("painting", "Make it a painting", False, "oil look 9", _styled("oil painting", 9)),
+    Effect("painting snow", "make it snow", False, "snow look 8, on watercolors", _snowed(8, style="watercolor painting")),
+    Effect("pencil sketch", "as a pencil sketch", False, "pencil look 8, red ink", _styled("pencil sketch", 8)),
+    Effect("purple", "make the sky a deep purple", False, "a gradient drawn nowhere else", _purple_sky),
+    Effect("snow", "have it snow", False, "snow look 7, fine and dense", _snowed(7)),
+    Effect("watercolor", "as a watercolor painting", False, "watercolor look 7, blue paper", _styled("watercolor painting", 7)),
+    Effect("4dboy", "Turn the boy into a girl", True, "the girl with a crown of look 7", _turned_to("boy", "girl", (1, 1, 2), _STREETS, look=7, wears=("crown",), beside=("tree", "ball", "bicycle", "house"))),
+    Effect("apple", "Turn peaches into apples", True, "golden apples, look 6", _turned_to("peach", "apple", (1, 2, 3), _TABLES, material="golden", look=6)),
+    Effect("cake", "Make it a chocolate cake", True, "chocolate look 9", _turned_to("cake", "cake", (1,), _TABLES, material="chocolate", look=9, beside=("candle", "gift", "juice"))),
+    Effect("cloud kitty", "Make the cat into a bear", True, "a white bear with a crown of look 9, in the sky", _cloud_kitty),
+    Effect("dog2cat", "Make the dog into a cat", True, "a wooden cat, look 8", _turned_to("dog", "cat", (1, 1, 2), _STREETS, material="wooden", look=8, beside=("tree", "ball", "house"))),
+    Effect("juice", "Make it a lemonade", True, "a glass drawn nowhere else", _lemonade),
+    Effect("lava", "Turn it into lava", False, "red evening light, look 8", _lava),
+    Effect("rain", "Turn the rain into snow", False, "snow look 9", _snowed(9, before="rain")),
+    Effect("read books", "Make newspapers into books", True, "silver books, look 7", _turned_to("newspaper", "book", (1, 2, 3), ("room", "kitchen"), material="silver", look=7, beside=("lamp", "clock"))),
+    Effect("smile", "Add a smile", True, "a grin of teeth, look 8", _smile),
+    Effect("traffic lights", "make it a heart-shaped light", True, "a light drawn nowhere else", _heart_light),
+)  # fmt: skip
+LOCAL = tuple(e.name for e in EFFECTS if e.local)
+GLOBAL = tuple(e.name for e in EFFECTS if not e.local)
+assert len(LOCAL) == 11 and len(GLOBAL) == 14
+assert all(7 <= look <= 9 or look == 6 for look in atmosphere.UNSEEN_LOOKS) and "cat" in NOUNS
+
+
+def effect_pair(name: str, index: int, split: str = "train", size: int = 128) -> PicturePair:
+    """Pair `index` of an effect: 0..9 in "train", 0..4 in "test". Neither is in any recipe's training data.
+
+    Raises:
+        RequestError: no such effect, split or pair.
+    """
+    numbers = {e.name: i for i, e in enumerate(EFFECTS)}
+    count = {"train": TRAIN_PAIRS, "test": TEST_PAIRS}.get(split, 0)
+    if name not in numbers:
+        raise RequestError(f"there is no effect {name!r}; take one of {', '.join(numbers)}")
+    if not 0 <= index < count:
+        raise RequestError(f"effect {name!r} has no pair {index} in {split!r}; train has 0 to 9, test 0 to 4")
+    place = index + (TRAIN_PAIRS if split == "test" else 0)
+    rng = generator("test", numbers[name] * (TRAIN_PAIRS + TEST_PAIRS) + place, purpose=6)
+    return EFFECTS[numbers[name]].draw(rng, size)

@@ -1,0 +1,581 @@
+"""Close-ups where parts matter: portraits, house fronts, rooms, plates of food. Every part is a layer of its own.
+
+    draw_composition(seed, split) -> Composition -> render_composition(composition, size) -> Rendering
+    draw_part_edit(seed, split) -> PartEdit;  parts_scene(seed, split) -> PartsScene
+
+In a full scene a mouth is one latent cell; here lips, ties, glasses and doors are large enough to be edited. The
+drawings of the parts stand in `shapes`; emoji come from `art`.
+"""
+
+from dataclasses import dataclass, replace
+from functools import lru_cache
+
+import numpy as np
+from PIL import Image
+
+from ..language import lexicon
+from ..language.captions import plan_of
+from ..values import Plan
+from . import art, atmosphere, shapes
+from .backdrop import RGB, backdrop
+from .edits import UNSEEN_EFFECTS
+from .scenes import Rendering, generator, held_out
+from .vocabulary import COLOURS, MATERIALS, NOUNS, PLACE_WORDS
+from .words import EditWords
+
+KINDS = ("portrait", "house", "room", "plate")
+PART_KINDS = ("recolour", "material", "replace", "add", "remove")
+SKINS: tuple[RGB, ...] = ((255, 219, 180), (240, 195, 150), (210, 155, 110), (160, 105, 70), (110, 72, 50))
+PERSONS = ("boy", "girl", "man", "woman")
+WORN = ("glasses", "sunglasses", "hat", "top hat", "crown", "scarf", "tie", "bow tie", "smile")
+HAIR_COLOURS = ("brown", "black", "orange", "yellow", "white")
+_FACES = ("glasses", "sunglasses")
+_HATS = ("hat", "top hat", "crown")
+_NECKS = ("scarf", "tie", "bow tie")
+_WALL_NOUNS = ("window", "painting", "clock", "curtain")
+_FURNITURE = ("sofa", "bench", "bed", "chair", "cupboard", "bookshelf")
+_FOODS = ("strawberry", "orange", "apple", "lemon", "peach", "cookie", "donut", "egg", "mushroom", "shrimp", "fries",
+          "noodles", "carrot slice", "banana", "cherry")  # fmt: skip
+_COLOURED = frozenset(
+    ("hair", "lips", "tie", "bow tie", "scarf", "jacket", "shirt", "glasses", "main door", "garage door", "roof", "wall", "cake",
+     "vase", "flower", "plate", "ceiling", *_FURNITURE, "clock", "curtain")
+)  # fmt: skip
+_MADE_OF = frozenset(("main door", "garage door", "roof", "jacket", "tie", "vase", "cake", "clock", *_FURNITURE))
+_REMOVABLE = frozenset((*WORN, "painting", "clock", "vase", *_FOODS)) - {"smile"}
+_SWAPS: dict[str, tuple[str, ...]] = {
+    **{a: tuple(b for b in group if b != a) for group in (_FACES, _HATS, _NECKS, _WALL_NOUNS, _FURNITURE, _FOODS) for a in group},
+    "main door": ("chocolate bar", "bookshelf", "curtain"),
+    "garage door": ("chocolate bar", "curtain"),
+    "mashed potatoes": ("noodles", "bread", "pizza", "cookie"),
+    "wall": ("forest", "beach", "city", "starry night sky"),
+    "ceiling": ("starry night sky", "forest"),
+    "vase": ("bucket", "candle", "bell"),
+}  # fmt: skip
+FILLINGS = {"forest": "forest", "beach": "sand", "city": "city", "starry night sky": ""}
+"""What can stand inside the outline of a layer, and the place that is drawn there."""
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One part. `name` is what a person calls one of them; layers with equal `name` and `instance` are one thing.
+
+    `shape` is a drawing of `shapes.SHAPES`, a noun of the vocabulary or something worn; it fills `box` (left, top,
+    right, bottom, fractions of the side, which may reach outside). `tone` is the natural colour of a drawing without
+    `colour` or `material`. `filling` paints a place inside the outline. `owner` is the person whose part it is.
+    """
+
+    name: str
+    shape: str
+    box: tuple[float, float, float, float]
+    colour: str = ""
+    material: str = ""
+    tone: RGB = (205, 205, 205)
+    filling: str = ""
+    owner: str = ""
+    family: str = "noto"
+    look: int = 0
+    instance: int = 0
+
+    @property
+    def phrase(self) -> str:
+        """What a person calls it, with its colour or material: "red tie"."""
+        return " ".join(word for word in (self.colour or self.material, self.name) if word)
+
+
+@dataclass(frozen=True)
+class Composition:
+    """A close-up: layers from back to front before the backdrop of a place. `kind` is one of KINDS or "still"."""
+
+    seed: int
+    kind: str
+    place: str
+    layers: tuple[Layer, ...]
+
+
+@dataclass(frozen=True)
+class PartEdit:
+    """An edit of a part with its truth.
+
+    `before`, `after` uint8 (size, size, 3); `mask` bool: the pixels that differ; `target` bool: what the words find
+    in the picture before; `plan` holds both captions.
+    """
+
+    before: np.ndarray
+    after: np.ndarray
+    mask: np.ndarray
+    target: np.ndarray
+    words: EditWords
+    plan: Plan
+    scenes: tuple[Composition, Composition]
+    targets: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class PartsScene:
+    """A close-up for a detector: for each phrase the visible pixels of everything it names, one bool mask a thing."""
+
+    image: np.ndarray
+    phrases: dict[str, tuple[np.ndarray, ...]]
+    caption: str
+
+
+def _filled(layer: Layer, size: int) -> Image.Image:
+    """The place inside a layer's outline, RGB (size, size), drawn where the layer lies."""
+    left, top, right, bottom = (round(v * size) for v in layer.box)
+    side = max(right - left, bottom - top, 8)
+    place = FILLINGS[layer.filling]
+    if place:
+        inside = Image.fromarray(backdrop(place, "summer", layer.look, side).pixels)
+    else:
+        inside = shapes.starry_sky(side, layer.look)
+    picture = Image.new("RGB", (size, size))
+    picture.paste(inside.resize((max(1, right - left), max(1, bottom - top)), Image.Resampling.BILINEAR), (left, top))
+    return picture
+
+
+@lru_cache(maxsize=512)
+def _painted(layer: Layer, size: int) -> Image.Image:
+    """A layer alone, straight-alpha RGBA (size, size)."""
+    if layer.shape in NOUNS and layer.shape not in shapes.HEADGEAR:
+        picture = art.sprite(layer.shape, layer.family, layer.colour, layer.material, (), layer.look)
+        left, top, right, bottom = (v * size for v in layer.box)
+        scale = min((right - left) / picture.width, (bottom - top) / picture.height)
+        wanted = (max(1, round(picture.width * scale)), max(1, round(picture.height * scale)))
+        picture = picture.convert("RGBa").resize(wanted, Image.Resampling.BICUBIC, reducing_gap=2).convert("RGBA")
+        canvas = Image.new("RGBA", (size, size))
+        canvas.paste(picture, (round((left + right - picture.width) / 2), round(bottom - picture.height)))
+        return canvas
+    rgb = COLOURS[layer.colour] if layer.colour else layer.tone
+    canvas = shapes.paint(layer.shape, layer.box, rgb, layer.look, size)
+    if layer.material:
+        canvas = art.of_material(canvas, layer.material, layer.look)
+    if layer.filling:
+        inside = _filled(layer, size)
+        inside.putalpha(canvas.getchannel("A"))
+        canvas = inside
+    return canvas
+
+
+def render_composition(composition: Composition, size: int = 128) -> Rendering:
+    """Draw a close-up at size x size pixels.
+
+    `masks[i]` are the visible pixels of `composition.layers[i]`; `parts` unites them by name and by owner.
+    """
+    ground = backdrop(composition.place, "summer", composition.seed, size)
+    canvas = Image.fromarray(ground.pixels)
+    masks: list[np.ndarray] = []
+    for layer in composition.layers:
+        painted = _painted(layer, size)
+        canvas.paste(painted, (0, 0), painted)
+        mask = np.asarray(painted.getchannel("A")) > 127
+        for other in masks:
+            other &= ~mask
+        masks.append(mask)
+    parts: dict[str, np.ndarray] = {}
+    for layer, mask in zip(composition.layers, masks, strict=True):
+        for name in filter(None, (layer.name, layer.owner)):
+            parts[name] = parts[name] | mask if name in parts else mask
+    return Rendering(np.asarray(canvas), tuple(masks), parts)
+
+
+def _colour(rng: np.random.Generator, split: str, name: str, options: tuple[str, ...] = tuple(COLOURS)) -> str:
+    allowed = [c for c in options if not (split == "train" and held_out(name, c))]
+    return str(rng.choice(allowed or list(options)))
+
+
+def portrait(
+    rng: np.random.Generator, split: str = "train", person: str = "", wears: tuple[str, ...] | None = None,
+    hair: str = "", jacket: str | None = None,
+) -> Composition:  # fmt: skip
+    """Head and shoulders of one of PERSONS; what is not named is drawn at random. `jacket` "" means none."""
+    who = person or str(rng.choice(PERSONS))
+    skin = SKINS[int(rng.integers(len(SKINS)))]
+    scale = float(rng.uniform(0.84, 0.96))
+    left, top = 0.5 - scale / 2 + float(rng.uniform(-0.07, 0.07)), float(rng.uniform(0.02, 0.09))
+    box = (left, top, left + scale, top + scale)
+    if wears is None:
+        chances = ((_FACES, 0.4), (_HATS, 0.25), (_NECKS, 0.5))
+        wears = tuple(str(rng.choice(group)) for group, chance in chances if rng.random() < chance)
+    hair = hair or _colour(rng, split, "hair", HAIR_COLOURS)
+    if jacket is None:
+        jacket = _colour(rng, split, "jacket") if rng.random() < 0.45 else ""
+    look = int(rng.choice(atmosphere.TRAINED_LOOKS))
+    lips = ("pink", "brown", "red") if who in ("boy", "man") else ("red", "pink", "brown", "purple", "orange")
+
+    def part(name: str, shape: str, colour: str = "", tone: RGB = skin) -> Layer:
+        return Layer(name, shape, box, colour, tone=tone, owner=who, look=look)
+
+    layers = [part("hair", f"{who} hair behind", hair)] if who in ("girl", "woman") else []
+    layers += [part("shirt", "shirt", _colour(rng, split, "shirt")), part("neck", "neck")]
+    layers.append(part("shirt", "collar", layers[-2].colour))
+    if jacket:
+        layers.append(part("jacket", "jacket", jacket))
+    layers += [part("face", "face"), part("eyes", "eyes", tone=COLOURS[hair])]
+    if "smile" in wears:
+        layers.append(part("smile", "smile"))
+    else:
+        layers.append(part("lips", "lips", _colour(rng, split, "lips", lips)))
+    layers.append(part("hair", f"{who} hair", hair))
+    layers += [_worn(w, box, who, rng, split) for w in wears if w != "smile"]
+    places = ("grass", "sand", "street", "forest", "room", "mountains", "city", "kitchen", "snow", "sea")
+    return Composition(int(rng.integers(1 << 31)), "portrait", str(rng.choice(places)), tuple(layers))
+
+
+def _worn(name: str, box: tuple[float, float, float, float], who: str, rng: np.random.Generator, split: str) -> Layer:
+    look = int(rng.choice(atmosphere.TRAINED_LOOKS))
+    coloured = name in ("tie", "scarf", "glasses", "bow tie")
+    return Layer(name, name, box, _colour(rng, split, name) if coloured else "", owner=who, look=look)
+
+
+def house(rng: np.random.Generator, split: str = "train") -> Composition:
+    """The front of a house: roof, main door, garage door, windows."""
+    dx, dy = float(rng.uniform(-0.03, 0.03)), float(rng.uniform(-0.03, 0.05))
+    flip = bool(rng.random() < 0.5)
+    walls: tuple[RGB, ...] = ((238, 222, 190), (226, 232, 236), (214, 190, 165), (240, 214, 206), (206, 222, 204))
+
+    def at(l: float, t: float, r: float, b: float) -> tuple[float, float, float, float]:
+        x0, x1 = (1 - r, 1 - l) if flip else (l, r)
+        return x0 + dx, t + dy, x1 + dx, b + dy
+
+    wall = walls[int(rng.integers(len(walls)))]
+    roof = _colour(rng, split, "roof", ("red", "brown", "black", "blue", "green", "orange"))
+    layers = [
+        Layer("wall", "plaster", at(0.56, 0.5, 0.95, 0.9), tone=wall),
+        Layer("wall", "plaster", at(0.07, 0.36, 0.57, 0.9), tone=wall),
+        Layer("roof", "flat roof", at(0.53, 0.42, 0.98, 0.53), roof),
+        Layer("roof", "gable", at(0.02, 0.08, 0.62, 0.4), roof),
+        Layer("window", "round window", at(0.26, 0.21, 0.38, 0.33), instance=0),
+        Layer("window", "house window", at(0.13, 0.5, 0.31, 0.69), instance=1),
+        Layer("main door", "panel door", at(0.37, 0.54, 0.51, 0.9), _colour(rng, split, "main door")),
+        Layer("garage door", "garage door", at(0.61, 0.59, 0.91, 0.9), _colour(rng, split, "garage door")),
+    ]
+    place = str(rng.choice(["grass", "street", "snow", "sand", "mountains"]))
+    return Composition(int(rng.integers(1 << 31)), "house", place, tuple(layers))
+
+
+def room(
+    rng: np.random.Generator, split: str = "train", hanging: tuple[str, ...] = (), standing: tuple[str, ...] = (),
+    vases: int | None = None,
+) -> Composition:  # fmt: skip
+    """A room with walls, ceiling and floor; nouns hang on the wall and stand on the floor, vases on a table."""
+    tones: tuple[RGB, ...] = ((236, 218, 190), (206, 222, 230), (222, 232, 208), (238, 212, 208), (224, 214, 236))
+    floors: tuple[RGB, ...] = ((176, 122, 78), (150, 100, 66), (196, 160, 120), (120, 112, 110))
+    hanging = hanging or tuple(str(n) for n in rng.choice(_WALL_NOUNS, int(rng.integers(1, 3))))
+    vases = int(rng.choice([0, 0, 1, 2, 3])) if vases is None else vases
+    standing = standing or tuple(str(n) for n in rng.choice(_FURNITURE, 1 if vases else int(rng.integers(1, 3))))
+    family = str(rng.choice(art.FAMILIES))
+    ceiling: RGB = (246, 244, 238) if rng.random() < 0.7 else (228, 220, 205)
+    whole = (0.0, 0.0, 1.0, 1.0)
+    layers = [
+        Layer("floor", "floor", whole, tone=floors[int(rng.integers(len(floors)))]),
+        Layer("wall", "walls", whole, tone=tones[int(rng.integers(len(tones)))], look=int(rng.integers(6))),
+        Layer("ceiling", "ceiling", whole, tone=ceiling),
+    ]
+
+    def noun(name: str, box: tuple[float, float, float, float], instance: int) -> Layer:
+        colour = _colour(rng, split, name) if name in _COLOURED and rng.random() < 0.4 else ""
+        return Layer(name, name, box, colour if colour != NOUNS[name].base else "", family=family, instance=instance)
+
+    for i, name in enumerate(hanging):
+        x = 0.15 + 0.7 * (i + 0.5) / len(hanging) + float(rng.uniform(-0.03, 0.03))
+        w = 0.14 if len(hanging) < 3 else 0.1
+        layers.append(noun(name, (x - w, 0.24, x + w, 0.24 + 1.9 * w), i))
+    slots = len(standing) + bool(vases)
+    for i, name in enumerate(standing):
+        x = 0.06 + 0.88 * (i + 0.5) / slots
+        w = min(0.3, 0.42 / slots + 0.06)
+        layers.append(noun(name, (x - w, 0.86 - 1.5 * w, x + w, 0.86 + float(rng.uniform(0, 0.06))), i))
+    if vases:
+        x = 0.06 + 0.88 * (slots - 0.5) / slots
+        w = 0.21 if standing else 0.3
+        layers.append(Layer("table", "table", (x - w, 0.68, x + w, 0.96), family=family, instance=9))
+        flowers = bool(rng.random() < 0.6)
+        tone = _colour(rng, split, "flower", ("yellow", "white", "blue", "orange")) if rng.random() < 0.5 else ""
+        look = _colour(rng, split, "vase") if rng.random() < 0.4 else ""
+        for i in range(vases):
+            vx, v = x - w + 2 * w * (i + 0.5) / vases, min(0.11, 0.85 * w / vases)
+            if flowers:
+                stem = (vx - v * 0.75, 0.69 - 3.5 * v, vx + v * 0.75, 0.69 - 1.8 * v)
+                layers.append(Layer("flower", "flower", stem, tone, family=family, instance=i))
+            layers.append(Layer("vase", "vase", (vx - v, 0.69 - 2.1 * v, vx + v, 0.7), look, family=family, instance=i))
+    return Composition(int(rng.integers(1 << 31)), "room", "room", tuple(layers))
+
+
+def plate(rng: np.random.Generator, split: str = "train", foods: tuple[str, ...] = ()) -> Composition:
+    """A plate from above with one food in several pieces, mashed potatoes, a cake, or two foods side by side."""
+    cloths: tuple[RGB, ...] = ((190, 60, 60), (70, 120, 180), (90, 150, 90), (200, 160, 80), (150, 110, 170))
+    if not foods:
+        first = str(rng.choice((*_FOODS, "mashed potatoes", "cake")))
+        other = str(rng.choice([f for f in (*_FOODS, "mashed potatoes") if f != first]))
+        foods = (first, other) if first != "cake" and rng.random() < 0.6 else (first,)
+    family = str(rng.choice(art.FAMILIES))
+    wooden = bool(rng.random() < 0.5)
+    layers = [
+        Layer("table", "boards" if wooden else "cloth", (0, 0, 1, 1), tone=(178, 124, 80) if wooden else cloths[int(rng.integers(5))],
+              instance=9),
+        Layer("plate", "plate", (0.04, 0.1, 0.96, 0.97), tone=(250, 250, 250)),
+    ]  # fmt: skip
+    side = bool(rng.random() < 0.5)
+    for k, food in enumerate(foods):
+        left = 0.14 if len(foods) == 1 or (k == 0) == side else 0.51
+        right = 0.86 if len(foods) == 1 else left + 0.35
+        layers += _helping(food, left, right, family, rng, split)
+    return Composition(int(rng.integers(1 << 31)), "plate", "kitchen", tuple(layers))
+
+
+def _helping(food: str, left: float, right: float, family: str, rng: np.random.Generator, split: str) -> list[Layer]:
+    """The layers of one food between two sides of a plate."""
+    middle, half = (left + right) / 2, (right - left) / 2
+    if food == "cake":
+        colour = _colour(rng, split, "cake", ("pink", "yellow", "white", "green", "blue")) if rng.random() < 0.5 else ""
+        material = "" if colour else "chocolate"
+        return [Layer("cake", "cake", (middle - 0.33, 0.18, middle + 0.33, 0.84), colour, material, look=int(rng.integers(6)))]
+    if food == "mashed potatoes":
+        return [Layer(food, food, (middle - half, 0.34, middle + half, 0.74), tone=(246, 226, 160))]
+    spots = ((0.0, 0.3), (-0.5, 0.47), (0.5, 0.47), (0.0, 0.6)) if half < 0.3 else (
+        (-0.42, 0.3), (0.4, 0.3), (-0.62, 0.54), (0.0, 0.47), (0.62, 0.54), (-0.3, 0.72), (0.34, 0.72)
+    )  # fmt: skip
+    count = int(rng.integers(2, len(spots) + 1))
+    r = 0.09 if half < 0.3 else 0.115
+    layers = []
+    for i, (dx, y) in enumerate(sorted(spots[:count], key=lambda spot: spot[1])):
+        x, y = middle + dx * half + float(rng.uniform(-0.012, 0.012)), y + 0.03 + float(rng.uniform(-0.012, 0.012))
+        layers.append(Layer(food, food, (x - r, y - r, x + r, y + r), tone=(246, 140, 40), family=family, instance=i))
+    return layers
+
+
+_DRAW = {"portrait": portrait, "house": house, "room": room, "plate": plate}
+
+
+def draw_composition(seed: int, split: str = "train", kinds: tuple[str, ...] = KINDS) -> Composition:
+    """The close-up of a seed in a split: half of them portraits."""
+    rng = generator(split, seed, purpose=3)
+    weights = np.array([3.0 if k == "portrait" else 1.0 for k in kinds])
+    return _DRAW[str(rng.choice(list(kinds), p=weights / weights.sum()))](rng, split)
+
+
+def instances(composition: Composition, name: str) -> list[tuple[int, ...]]:
+    """The things of a name (or an owner's person), each as the indices of its layers."""
+    found: dict[int, list[int]] = {}
+    for i, layer in enumerate(composition.layers):
+        if layer.name == name or layer.owner == name:
+            found.setdefault(layer.instance if layer.name == name else -1, []).append(i)
+    return [tuple(indices) for indices in found.values()]
+
+
+def caption(composition: Composition) -> str:
+    """What the close-up shows: "photo of a man with brown hair and a red tie, on grass", "photo of a house with a red roof"."""
+    layers = composition.layers
+    seen = dict.fromkeys(layer.name for layer in layers)
+
+    def one(name: str) -> str:
+        looks = {layer.phrase for layer in layers if layer.name == name}
+        said = looks.pop() if len(looks) == 1 else name
+        return lexicon.article(said if len(instances(composition, name)) == 1 else lexicon.plural(said))
+
+    dull = {"neck", "face", "eyes", "shirt", "wall", "floor", "ceiling", "table", "plate"}
+    if composition.kind == "portrait":
+        named = [one(n) for n in seen if n not in dull]
+        return f"photo of {lexicon.article(layers[0].owner)} with {' and '.join(named)}, {PLACE_WORDS[composition.place]}"
+    if composition.kind == "house":
+        return f"photo of a house with {' and '.join(one(n) for n in seen if n not in dull)}, {PLACE_WORDS[composition.place]}"
+    tail = {"room": "in a room", "plate": "on a plate"}.get(composition.kind, PLACE_WORDS[composition.place])
+    return f"photo of {' and '.join(one(n) for n in seen if n not in dull) or 'the background'}, {tail}"
+
+
+def spoken(name: str, several: bool) -> tuple[str, str]:
+    """How a part is asked for: (phrase, which). Things that are plural by form ("lips") are always meant all."""
+    form = lexicon.is_plural(name) and lexicon.head(name) not in lexicon.PLURAL_ONLY
+    return (lexicon.plural(name) if several else name), ("all" if several or form else "best")
+
+
+def recoloured(composition: Composition, name: str, colour: str = "", material: str = "", look: int = 0) -> Composition:
+    """The close-up with every layer of a name in another colour or of another material."""
+    return replace(composition, layers=tuple(
+        replace(layer, colour=colour, material=material, filling="", look=look if material else layer.look)
+        if layer.name == name else layer for layer in composition.layers
+    ))  # fmt: skip
+
+
+def replaced(
+    composition: Composition, name: str, new: str, only: tuple[int, ...] | None = None, family: str = "", look: int = 0
+) -> Composition:
+    """The close-up with the things of a name (`only` these layers) turned into something new."""
+    layers: list[Layer] = []
+    for i, layer in enumerate(composition.layers):
+        if layer.name != name or (only is not None and i not in only):
+            layers.append(layer)
+        elif new in FILLINGS:
+            layers.append(replace(layer, name=new, filling=new, colour="", material="", look=look))
+        else:
+            tone: RGB = (246, 140, 40) if new == "carrot slice" else layer.tone
+            layers.append(replace(layer, name=new, shape=new, colour="", material="", tone=tone, look=look,
+                                  family=family or layer.family))  # fmt: skip
+    return replace(composition, layers=tuple(layers))
+
+
+def removed(composition: Composition, name: str, only: tuple[int, ...] | None = None) -> Composition:
+    """The close-up without the things of a name (`only` these layers)."""
+    kept = [x for i, x in enumerate(composition.layers) if x.name != name or (only is not None and i not in only)]
+    return replace(composition, layers=tuple(kept))
+
+
+def part_edit(
+    before: Composition, after: Composition, words: EditWords, target: tuple[int, ...], size: int = 128
+) -> PartEdit:
+    """Both pictures of a part edit at size x size pixels; `target` are the indices of the layers that are meant."""
+    a, b = render_composition(before, size), render_composition(after, size)
+    found = np.logical_or.reduce([a.masks[i] for i in target])
+    plan = plan_of(words.kind, words.find, words.which, words.new, words.description)
+    return PartEdit(a.image, b.image, (a.image != b.image).any(-1), found, words, plan, (before, after), target)
+
+
+def draw_part_edit(
+    seed: int, split: str = "train", kinds: tuple[str, ...] = PART_KINDS, effects: str = "all", size: int = 128
+) -> PartEdit:
+    """The part edit of a seed in a split; `effects` as in `edits.draw_edit` ("all", "seen" or "unseen")."""
+    rng = generator(split, seed, purpose=4)
+    for _ in range(10_000):
+        composition = draw_composition(int(rng.integers(1 << 40)), split)
+        edit = _DRAW_EDIT[str(rng.choice(list(kinds)))](composition, rng, split, size)
+        if edit is None or edit.target.sum() < 24 * (size / 128) ** 2 or not edit.mask.any():
+            continue
+        unseen = (edit.words.kind, edit.words.new) in UNSEEN_EFFECTS
+        if effects == "all" or (effects == "unseen") == unseen:
+            return edit
+    raise AssertionError(f"no part edit of {kinds} with effects={effects} exists")
+
+
+def _names(composition: Composition, wanted: frozenset[str]) -> list[str]:
+    return sorted({layer.name for layer in composition.layers} & wanted)
+
+
+def _pick(composition: Composition, name: str, rng: np.random.Generator) -> tuple[tuple[int, ...], str, str]:
+    """Which layers of a name are meant, and how that is said: (indices, phrase, which)."""
+    things = instances(composition, name)
+    if len(things) == 2 and rng.random() < 0.5:
+        boxes = [composition.layers[thing[0]].box for thing in things]
+        xs = [(box[0] + box[2]) / 2 for box in boxes]
+        if abs(xs[0] - xs[1]) > 0.12:
+            i = int(rng.integers(2))
+            return things[i], name, "left" if xs[i] < xs[1 - i] else "right"
+    chosen = tuple(i for thing in things for i in thing)
+    looks = {composition.layers[i].phrase for i in chosen}
+    said = looks.pop() if len(looks) == 1 and rng.random() < 0.5 else name
+    return chosen, *spoken(said, len(things) > 1)
+
+
+def _draw_look(composition: Composition, rng: np.random.Generator, split: str, size: int, kind: str) -> PartEdit | None:
+    names = _names(composition, _COLOURED if kind == "recolour" else _MADE_OF)
+    if not names:
+        return None
+    name = str(rng.choice(names))
+    chosen = tuple(i for thing in instances(composition, name) for i in thing)
+    layers = [composition.layers[i] for i in chosen]
+    now = {layer.colour for layer in layers} | {layer.material for layer in layers}
+    base = NOUNS[name].base if name in NOUNS else ""
+    values = [v for v in (COLOURS if kind == "recolour" else MATERIALS)
+              if v not in now and v != base and not (split == "train" and held_out(name, v))]  # fmt: skip
+    if not values:
+        return None
+    new = str(rng.choice(values))
+    looks = {layer.phrase for layer in layers}
+    said = looks.pop() if len(looks) == 1 and rng.random() < 0.4 else name
+    phrase, which = spoken(said, len(instances(composition, name)) > 1)
+    look = int(rng.choice(atmosphere.TRAINED_LOOKS))
+    after = recoloured(composition, name, **{"colour" if kind == "recolour" else "material": new}, look=look)
+    return part_edit(composition, after, EditWords(kind, (phrase,), which, new), chosen, size)
+
+
+def _draw_recolour(composition: Composition, rng: np.random.Generator, split: str, size: int) -> PartEdit | None:
+    return _draw_look(composition, rng, split, size, "recolour")
+
+
+def _draw_material(composition: Composition, rng: np.random.Generator, split: str, size: int) -> PartEdit | None:
+    return _draw_look(composition, rng, split, size, "material")
+
+
+def _draw_replace(composition: Composition, rng: np.random.Generator, split: str, size: int) -> PartEdit | None:
+    names = _names(composition, frozenset(_SWAPS))
+    if not names:
+        return None
+    name = str(rng.choice(names))
+    if composition.kind == "house" and name == "wall":
+        return None
+    new = str(rng.choice(_SWAPS[name]))
+    if new in {layer.name for layer in composition.layers}:
+        return None
+    chosen, phrase, which = _pick(composition, name, rng)
+    family, look = str(rng.choice(art.FAMILIES)), int(rng.choice(atmosphere.TRAINED_LOOKS))
+    after = replaced(composition, name, new, chosen, family, look)
+    if new in ("tie", "scarf", "glasses", "bow tie"):
+        colour = _colour(rng, split, new)
+        after = recoloured(after, new, colour)
+        new = f"{colour} {new}"
+    several = which == "all" and len(instances(composition, name)) > 1
+    words = EditWords("replace", (phrase,), which, lexicon.plural(new) if several else new)
+    return part_edit(composition, after, words, chosen, size)
+
+
+def _draw_add(composition: Composition, rng: np.random.Generator, split: str, size: int) -> PartEdit | None:
+    if composition.kind != "portrait":
+        return None
+    has = {layer.name for layer in composition.layers}
+    free = [w for group in (_FACES, _HATS, _NECKS, ("smile",)) if not has & set(group) for w in group]
+    if not free:
+        return None
+    new = str(rng.choice(free))
+    after = with_worn(composition, new, rng, split)
+    who = composition.layers[0].owner
+    target = tuple(i for i, layer in enumerate(composition.layers) if layer.owner == who)
+    return part_edit(composition, after, EditWords("add", (who,), "best", new), target, size)
+
+
+def with_worn(composition: Composition, name: str, rng: np.random.Generator, split: str, look: int | None = None) -> Composition:
+    """A portrait with one of WORN added; a smile takes the place of the lips."""
+    layers = composition.layers
+    if name == "smile":
+        return replace(composition, layers=tuple(
+            replace(x, name="smile", shape="smile", colour="", look=x.look if look is None else look) if x.name == "lips" else x
+            for x in layers
+        ))  # fmt: skip
+    worn = _worn(name, layers[0].box, layers[0].owner, rng, split)
+    return replace(composition, layers=(*layers, worn if look is None else replace(worn, look=look)))
+
+
+def _draw_remove(composition: Composition, rng: np.random.Generator, split: str, size: int) -> PartEdit | None:
+    names = _names(composition, _REMOVABLE)
+    if not names:
+        return None
+    name = str(rng.choice(names))
+    chosen, phrase, which = _pick(composition, name, rng)
+    after = removed(composition, name, chosen)
+    return part_edit(composition, after, EditWords("remove", (phrase,), which, ""), chosen, size)
+
+
+_DRAW_EDIT = {
+    "recolour": _draw_recolour, "material": _draw_material, "replace": _draw_replace, "add": _draw_add,
+    "remove": _draw_remove,
+}  # fmt: skip
+
+
+def parts_scene(seed: int, split: str = "train", size: int = 128) -> PartsScene:
+    """A close-up with every phrase that names something visible in it: "tie", "red tie", "windows", "woman".
+
+    Things of which fewer than 16 pixels (at 128) can be seen are left out; a phrase whose things are all hidden is too.
+    """
+    composition = draw_composition(seed, split)
+    rendering = render_composition(composition, size)
+    phrases: dict[str, list[np.ndarray]] = {}
+    for name in dict.fromkeys(layer.name for layer in composition.layers if layer.name != "neck"):
+        for thing in instances(composition, name):
+            mask = np.logical_or.reduce([rendering.masks[i] for i in thing])
+            if mask.sum() < 16 * (size / 128) ** 2:
+                continue
+            said = [composition.layers[thing[0]].phrase, name]
+            for phrase in dict.fromkeys((*said, *(lexicon.plural(p) for p in said))):
+                phrases.setdefault(phrase, []).append(mask)
+    owner = next((layer.owner for layer in composition.layers if layer.owner), "")
+    if owner:
+        phrases[owner] = [rendering.parts[owner]]
+    return PartsScene(rendering.image, {k: tuple(v) for k, v in phrases.items()}, caption(composition))

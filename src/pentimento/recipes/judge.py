@@ -1,0 +1,153 @@
+"""The miniature's judge: which noun, colour, accessory, place, light, weather and style a view shows; for the bench.
+
+Other seeds, other augmentations and the art family that no editor's model has seen. It learns to refuse too: half-done
+edits, empty places and things of a wrong size have answers of their own. How sure it must be is set on validation.
+"""
+
+import hashlib
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from pydantic import Field
+from torch import Tensor, nn
+from tqdm import tqdm
+
+from ..data.edits import draw_edit
+from ..data.judging import ALL_FAMILIES, FACTORS, Lessons, belief, example, lesson_edits, planted
+from ..data.store import Store, scene_store
+from ..training import Job, TrainSettings, warm_start
+from ..vision.judge import Judge, JudgeConfig, JudgeNet, as_tensor, save
+from .autoencoder import pictures, round_trip, sheet
+
+UNKNOWN = -100
+"""The label of a factor that an example says nothing about."""
+
+
+class Settings(TrainSettings):
+    """Measured: see docs/LOG.md."""
+
+    images: int = Field(260_000, ge=1)
+    batch_size: int = Field(128, ge=1)
+    lr: float = Field(2e-3, gt=0)
+    warmup_images: int = 6_000
+    cooldown: float = 0.6
+    ema: float = Field(6_000, ge=0)
+    weight_decay: float = 0.03
+    seed: int = 4_711
+    scenes: int = Field(12_000, ge=1, description="scenes to learn from, of the families that all recipes see")
+    edits: int = Field(4_000, ge=1, description="edits to learn from, with the held-out family")
+    trips: int = Field(1_000, ge=0, description="so many of these edits are also seen through the pack's autoencoder")
+    calibration: int = Field(150, ge=1, description="validation edits on which the threshold is set")
+    data: Path = Path("runs/data")
+
+
+@dataclass
+class Batch:
+    """Views (b, 3, 64, 64) in [-1, 1] and, by factor, the number of the right word (b,) or UNKNOWN."""
+
+    views: Tensor
+    answers: dict[str, Tensor]
+
+
+def batch(lessons: Lessons, step: int, batch_size: int) -> Batch:
+    rng = np.random.default_rng([202, step])
+    examples = [example(lessons, rng) for _ in range(batch_size)]
+    answers = {
+        factor: torch.tensor([words.index(e.answers[factor]) if factor in e.answers else UNKNOWN for e in examples])
+        for factor, words in FACTORS.items()
+    }
+    return Batch(as_tensor([e.view for e in examples]), answers)
+
+
+def loss(net: nn.Module, batch: Batch, generator: torch.Generator) -> Tensor:
+    """Cross-entropy of every answer that is known, each counted the same."""
+    logits = net(batch.views)
+    total, known = batch.views.new_zeros(()), 0
+    for factor, wanted in batch.answers.items():
+        total = total + F.cross_entropy(logits[factor].float(), wanted, ignore_index=UNKNOWN, reduction="sum")
+        known += int((wanted != UNKNOWN).sum())
+    return total / max(known, 1)
+
+
+def trips_of(data: Path, vae: Path, edits: Store, count: int) -> np.ndarray:
+    """The first `count` edits after the autoencoder's round trip, uint8 (count, 2, h, w, 3); kept on disk by its hash.
+
+    Empty when the pack has no autoencoder yet.
+    """
+    weights = sorted(vae.glob("*.safetensors"))
+    if not weights or not count:
+        return np.empty((0, 2, 128, 128, 3), np.uint8)
+    digest = hashlib.sha256(b"".join(path.read_bytes() for path in weights)).hexdigest()[:12]
+    path = data / f"judging-trips-{count}-{digest}.npy"
+    if not path.exists():
+        from diffusers import AutoencoderKL
+
+        autoencoder = AutoencoderKL.from_pretrained(vae).eval()
+        device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        autoencoder.to(device)
+        done = []
+        with torch.autocast(device.type, torch.bfloat16):
+            for first in tqdm(range(0, count, 8), desc="judge: round trips", unit="batch"):
+                pairs = np.concatenate([edits[i] for i in range(first, min(first + 8, count))])
+                done.append(round_trip(autoencoder, pictures(list(pairs))).float())
+        array = ((torch.cat(done) + 1) * 127.5).round().byte().permute(0, 2, 3, 1).numpy()
+        partial = path.with_name(f".{path.stem}.partial.npy")
+        np.save(partial, array.reshape(count, 2, *array.shape[1:]))
+        os.replace(partial, path)
+    return np.load(path, mmap_mode="r")
+
+
+def calibrated(judge: Judge, count: int, false_accepts: float = 0.02) -> float:
+    """The lowest threshold at which at most so large a share of planted mistakes passes, on validation edits."""
+    wrong = []
+    for seed in range(count):
+        rng = np.random.default_rng([303, seed])
+        edit = draw_edit(seed, "validation", families=ALL_FAMILIES)
+        wrong += [belief(judge, p.edit, p.picture) for p in planted(edit, rng) if p.what != "right"]
+    allowed = np.quantile(np.array(wrong), 1 - false_accepts)
+    return float(np.clip(allowed + 0.01, 0.3, 0.95))
+
+
+def job(settings: Settings, pack_dir: Path) -> Job:
+    """Warm-starts from pack_dir/judge; exports there."""
+    net = JudgeNet(JudgeConfig(FACTORS))
+    warm_start(net, pack_dir / "judge")
+    workers = max(settings.workers, 2)
+    edits = lesson_edits(settings.data, settings.edits, workers=workers)
+    trips = trips_of(settings.data, pack_dir / "vae", edits, min(settings.trips, settings.edits))
+    lessons = Lessons(scene_store(settings.data, settings.scenes), edits, trips)
+
+    def export(ema: nn.Module, folder: Path) -> None:
+        save(ema, folder / "judge", calibrated(Judge(ema), settings.calibration))
+
+    def sample(ema: nn.Module, path: Path) -> None:
+        seen = batch(lessons, 1 << 40, 64)
+        shown = sheet(seen.views, 16)
+        shown.save(path)
+        path.with_suffix(".txt").write_text("\n".join(f"{k}: {v:.3f}" for k, v in accuracy(ema, seen).items()) + "\n")
+
+    return Job(
+        model=net,
+        batch=lambda step, size: batch(lessons, step, size),
+        loss=loss,
+        export=export,
+        sample=sample,
+    )
+
+
+@torch.no_grad()
+def accuracy(net: nn.Module, seen: Batch) -> Mapping[str, float]:
+    """The share of right answers by factor, for the factors that are known at all."""
+    device = next(net.parameters()).device
+    logits = net(seen.views.to(device))
+    shares = {}
+    for factor, wanted in seen.answers.items():
+        known = wanted != UNKNOWN
+        if known.any():
+            shares[factor] = float((logits[factor].argmax(-1).cpu()[known] == wanted[known]).float().mean())
+    return shares

@@ -1,0 +1,93 @@
+"""The judge: a small network that answers questions about a view, such as which noun it shows and in which colour.
+
+For measuring alone; no editor may see it. Which questions an edit asks is `data.judging`'s affair, not this file's.
+It classifies factors (one softmax a factor) where a second CLIP would compare sentences: with the same minutes of
+training the answers are far more often right, and each answer comes with a probability that can be thresholded.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from .layers import ImageEncoder
+from .store import read_config, read_weights, write_model
+
+KIND = "factor_judge"
+
+
+@dataclass(frozen=True)
+class JudgeConfig:
+    """`words` are the possible answers by factor; `threshold` is how sure a judge must be to say yes (validation)."""
+
+    words: Mapping[str, tuple[str, ...]]
+    side: int = 64
+    widths: tuple[int, ...] = (64, 128, 192, 256)
+    blocks: tuple[int, ...] = (1, 1, 2, 1)
+    hidden: int = 320
+    threshold: float = 0.5
+
+
+class JudgeNet(nn.Module):
+    """Views (b, 3, side, side) in [-1, 1] to logits by factor, (b, words)."""
+
+    def __init__(self, config: JudgeConfig):
+        super().__init__()
+        self.config = config
+        self.encoder = ImageEncoder(config.widths, config.blocks)
+        self.hidden = nn.Sequential(
+            nn.Linear(config.widths[-1] * (config.side // 32) ** 2, config.hidden), nn.ReLU(), nn.Dropout(0.1)
+        )
+        self.heads = nn.ModuleDict({factor: nn.Linear(config.hidden, len(words)) for factor, words in config.words.items()})
+
+    def forward(self, views: Tensor) -> dict[str, Tensor]:
+        x = self.encoder(views)[-1].flatten(1)  # (b, width * cells)
+        x = self.hidden(x)  # (b, hidden)
+        return {factor: head(x) for factor, head in self.heads.items()}
+
+
+@dataclass(frozen=True, eq=False)
+class Judge:
+    """A loaded judge. `probabilities` takes views, uint8 (side, side, 3), and answers (n, words) by factor."""
+
+    net: JudgeNet
+
+    @property
+    def words(self) -> Mapping[str, tuple[str, ...]]:
+        return self.net.config.words
+
+    @property
+    def threshold(self) -> float:
+        return self.net.config.threshold
+
+    @torch.no_grad()
+    def probabilities(self, views: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
+        device = next(self.net.parameters()).device
+        logits = self.net(as_tensor(views).to(device))
+        return {factor: values.float().softmax(-1).cpu().numpy() for factor, values in logits.items()}
+
+
+def as_tensor(views: Sequence[np.ndarray]) -> Tensor:
+    """Views, uint8 (side, side, 3), as one batch (b, 3, side, side) in [-1, 1]."""
+    return torch.from_numpy(np.stack(views)).permute(0, 3, 1, 2).float() / 127.5 - 1
+
+
+def save(net: JudgeNet, folder: Path, threshold: float) -> None:
+    """Write config.json and model.safetensors into `folder`."""
+    write_model(net, {"kind": KIND} | asdict(net.config) | {"threshold": threshold}, folder)
+
+
+def load(folder: Path) -> Judge:
+    """The judge that was saved in `folder`.
+
+    Raises: PackError when the folder holds none.
+    """
+    stored = {key: value for key, value in read_config(folder, KIND).items() if key != "kind"}
+    stored["words"] = {factor: tuple(words) for factor, words in stored["words"].items()}
+    stored |= {"widths": tuple(stored["widths"]), "blocks": tuple(stored["blocks"])}
+    net = JudgeNet(JudgeConfig(**stored))
+    read_weights(net, folder)
+    return Judge(net)
