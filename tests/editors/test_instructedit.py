@@ -197,3 +197,12 @@ def test_text_is_encoded_once_an_edit() -> None:
     encoded: list[tuple[str, ...]] = []
     InstructEdit(pack=pack_of(Counting(), planner=ToyPlanner()), steps=6)(Request(toy_picture(), WORDS))
     assert encoded == [("photo of a dog", "photo of a cat", "")]
+
+
+def test_another_seed_gives_another_picture_inside_the_mask_and_the_same_outside() -> None:
+    editor = InstructEdit(pack=pack_of(ToyDiffusion()), steps=10)
+    first, other, same = (editor(Request(toy_picture(), plan=PLAN, mask=toy_mask(), seed=s)) for s in (0, 5, 5))
+    changed = (np.asarray(first.image) != np.asarray(other.image)).any(-1)
+    assert changed.any() and other.image.tobytes() == same.image.tobytes()
+    still = InstructEdit(pack=editor.pack, steps=10, variety=0)(Request(toy_picture(), plan=PLAN, mask=toy_mask(), seed=5))
+    assert still.image.tobytes() == first.image.tobytes()

@@ -12,7 +12,14 @@ SCENE = "photo of a red cat on the left and a dog on the right, on grass, at nig
     [
         ("replace", ("cat",), "best", "tiger", "photo of a cat", "photo of a tiger"),
         ("replace", ("laptop",), "all", "newspaper", "photo of laptops", "photo of newspapers"),
-        ("replace", ("garage door", "main door"), "best", "oak", "photo of a garage door and a main door", "photo of an oak"),
+        (
+            "replace",
+            ("garage door", "main door"),
+            "best",
+            "oak",
+            "photo of a garage door and a main door",
+            "photo of an oak",
+        ),
         ("recolour", ("green buses",), "all", "yellow", "photo of green buses", "photo of yellow buses"),
         ("recolour", ("orange",), "best", "blue", "photo of an orange", "photo of a blue orange"),
         ("material", ("vase",), "best", "gold", "photo of a vase", "photo of a golden vase"),
@@ -38,16 +45,70 @@ def test_each_kind_has_its_canonical_captions(
 @pytest.mark.parametrize(
     ("kind", "find", "which", "new", "after"),
     [
-        ("replace", ("dog",), "best", "lion", "photo of a red cat on the left and a lion on the right, on grass, at night"),
-        ("recolour", ("cat",), "best", "blue", "photo of a blue cat on the left and a dog on the right, on grass, at night"),
+        (
+            "replace",
+            ("dog",),
+            "best",
+            "lion",
+            "photo of a red cat on the left and a lion on the right, on grass, at night",
+        ),
+        (
+            "recolour",
+            ("cat",),
+            "best",
+            "blue",
+            "photo of a blue cat on the left and a dog on the right, on grass, at night",
+        ),
         ("remove", ("cat",), "left", "", "photo of a dog on the right, on grass, at night"),
-        ("add", ("dog",), "best", "hat", "photo of a red cat on the left and a dog with a hat on the right, on grass, at night"),
-        ("add", (), "best", "bird", "photo of a red cat on the left, a dog on the right and a bird, on grass, at night"),
-        ("move", ("dog",), "best", "in the middle", "photo of a red cat on the left and a dog in the middle, on grass, at night"),
-        ("time", (), "best", "morning", "photo of a red cat on the left and a dog on the right, on grass, in the morning"),
-        ("weather", (), "best", "fog", "photo of a red cat on the left and a dog on the right, on grass, at night, in the fog"),
-        ("background", (), "best", "beach", "photo of a red cat on the left and a dog on the right, on a beach, at night"),
-        ("style", (), "best", "sketch", "pencil sketch of a red cat on the left and a dog on the right, on grass, at night"),
+        (
+            "add",
+            ("dog",),
+            "best",
+            "hat",
+            "photo of a red cat on the left and a dog with a hat on the right, on grass, at night",
+        ),
+        (
+            "add",
+            (),
+            "best",
+            "bird",
+            "photo of a red cat on the left, a dog on the right and a bird, on grass, at night",
+        ),
+        (
+            "move",
+            ("dog",),
+            "best",
+            "in the middle",
+            "photo of a red cat on the left and a dog in the middle, on grass, at night",
+        ),
+        (
+            "time",
+            (),
+            "best",
+            "morning",
+            "photo of a red cat on the left and a dog on the right, on grass, in the morning",
+        ),
+        (
+            "weather",
+            (),
+            "best",
+            "fog",
+            "photo of a red cat on the left and a dog on the right, on grass, at night, in the fog",
+        ),
+        (
+            "background",
+            (),
+            "best",
+            "beach",
+            "photo of a red cat on the left and a dog on the right, on a beach, at night",
+        ),
+        (
+            "style",
+            (),
+            "best",
+            "sketch",
+            "pencil sketch of a red cat on the left and a dog on the right, on grass, at night",
+        ),
     ],
 )
 def test_with_a_description_only_the_phrase_in_it_changes(
@@ -60,8 +121,14 @@ def test_with_a_description_only_the_phrase_in_it_changes(
 
 def test_the_choice_picks_among_equal_things_of_a_description() -> None:
     twins = "photo of a cat on the left and a cat on the right"
-    assert plan_of("replace", ("cat",), "right", "tiger", twins).after == "photo of a cat on the left and a tiger on the right"
-    assert plan_of("replace", ("cats",), "all", "tigers", twins).after == "photo of a tiger on the left and a tiger on the right"
+    assert (
+        plan_of("replace", ("cat",), "right", "tiger", twins).after
+        == "photo of a cat on the left and a tiger on the right"
+    )
+    assert (
+        plan_of("replace", ("cats",), "all", "tigers", twins).after
+        == "photo of a tiger on the left and a tiger on the right"
+    )
 
 
 def test_free_text_descriptions_change_too() -> None:
@@ -92,7 +159,9 @@ def test_the_number_of_the_phrase_follows_the_choice() -> None:
     assert plan_of("remove", ("glasses",), "best").find == ("glasses",)
 
 
-@pytest.mark.parametrize(("kind", "find", "new"), [("remove", (), ""), ("replace", ("cat",), ""), ("recolour", (), "red")])
+@pytest.mark.parametrize(
+    ("kind", "find", "new"), [("remove", (), ""), ("replace", ("cat",), ""), ("recolour", (), "red")]
+)
 def test_a_plan_without_what_its_kind_needs_is_refused(kind: Kind, find: tuple[str, ...], new: str) -> None:
     with pytest.raises(PlanError):
         plan_of(kind, find, "best", new)

@@ -1,9 +1,13 @@
 import json
 from collections.abc import Sequence
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import torch
+from tokenizers import Tokenizer, models, pre_tokenizers
+from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from pentimento.errors import PackError, PlanError
 from pentimento.language.chat import (
@@ -13,6 +17,8 @@ from pentimento.language.chat import (
     Message,
     completed,
     connect,
+    load,
+    load_local,
     opening,
     prompt_of,
     read_answer,
@@ -146,6 +152,40 @@ def test_a_missing_client_package_is_a_pack_error(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setitem(__import__("sys").modules, "openai", None)
     with pytest.raises(PackError, match=r"pip install 'pentimento\[llm\]'"):
         connect(ChatSettings(base_url="http://localhost:1/v1"))
+
+
+def test_a_folder_names_an_endpoint_or_holds_a_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    clients: list[dict[str, Any]] = []
+    fake = SimpleNamespace(OpenAI=lambda **given: clients.append(given), OpenAIError=RuntimeError)
+    monkeypatch.setitem(__import__("sys").modules, "openai", fake)
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    (tmp_path / "chat.json").write_text('{"model": "small", "base_url": "http://localhost:1/v1"}')
+    assert load(tmp_path).settings.model == "small"
+    assert clients[0]["base_url"] == "http://localhost:1/v1"
+    (tmp_path / "chat.json").write_text('{"models": "small"}')
+    with pytest.raises(PackError, match="chat.json"):
+        load(tmp_path)
+
+
+def test_a_folder_without_a_model_is_a_pack_error(tmp_path: Path) -> None:
+    with pytest.raises(PackError, match="no causal language model"):
+        load(tmp_path)
+
+
+def test_a_local_model_is_asked_and_its_babble_is_a_plan_error(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    vocabulary = {"<unk>": 0, "<s>": 1, "cat": 2, "tiger": 3}
+    inner = Tokenizer(models.WordLevel(vocabulary, unk_token="<unk>"))
+    inner.pre_tokenizer = pre_tokenizers.Whitespace()
+    PreTrainedTokenizerFast(tokenizer_object=inner, unk_token="<unk>", eos_token="<s>").save_pretrained(tmp_path)
+    config = LlamaConfig(
+        vocab_size=4, hidden_size=8, intermediate_size=8, num_hidden_layers=1, num_attention_heads=2,
+        max_position_embeddings=4096, bos_token_id=1, eos_token_id=1, pad_token_id=1,
+    )  # fmt: skip
+    LlamaForCausalLM(config).save_pretrained(tmp_path)
+    planner = Chat(load_local(tmp_path, ChatSettings(max_tokens=40)), ChatSettings(retries=1))
+    with pytest.raises(PlanError, match="2 attempts"):
+        planner.plan("the cat to a tiger")
 
 
 def test_a_base_model_without_chat_template_gets_labelled_turns() -> None:

@@ -5,8 +5,9 @@ import numpy as np
 import pytest
 import torch
 
+from pentimento.data.asking import random_asked
 from pentimento.data.edits import draw_edit
-from pentimento.data.words import Asked, Phrased, phrase, random_asked
+from pentimento.data.words import Asked, Phrased, phrase
 from pentimento.errors import PackError, PlanError
 from pentimento.language import tagger
 from pentimento.language.captions import plan_of
@@ -139,7 +140,7 @@ def test_a_pronoun_needs_a_description() -> None:
     with pytest.raises(PlanError, match="--description or --image"):
         plans_of([lonely], "turn it into a tiger")
     pointed = replace(lonely, pointed=(range(3, 5),))
-    plan = plans_of([pointed], "turn it into tigers", "photo of a red cat on grass")[0]
+    plan = plans_of([pointed], "turn it into a tiger", "photo of a red cat on grass")[0]
     assert plan.find == ("red cat",)
     assert plan.before == "photo of a red cat on grass"
 

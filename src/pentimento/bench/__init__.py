@@ -1,0 +1,76 @@
+"""Measuring: `run` by name. Importing this package imports no model; each table lives in its own file.
+
+instructedit  the protocol of docs/protocol.md: InstructEdit, its ablations, InstructPix2Pix
+pack          every model of a pack by itself
+judge         how far the judge can be trusted
+tune          settings chosen on validation, written into the pack folder's defaults.json
+card          figures of earlier reports, written into the pack folder's scores.json
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from ..errors import RequestError
+
+TABLES = {"instructedit": 200, "pack": 200, "judge": 300, "tune": 24, "card": 1}
+"""The tables by name, with the number of scenes each is measured on when none is asked for."""
+
+
+def run(name: str, pack: Any, output: Path, n: int | None = None, seed: int = 0, watch: Any = None) -> dict[str, Any]:
+    """Measure a table on an opened pack and write it into `output`; what comes back is for reading, JSON-able.
+
+    Raises: RequestError for an unknown table or nothing to collect; PackError for a role without which nothing can
+    be measured.
+    """
+    if name not in TABLES:
+        raise RequestError(f"no table is called {name!r}: there are {', '.join(TABLES)}")
+    from ..editors.requests import unwatched
+
+    watch = watch or unwatched
+    output = Path(output)
+    count = TABLES[name] if n is None else n
+    if name == "instructedit":
+        from . import instructedit
+
+        report = instructedit.measure(pack, output, count, seed, watch)
+        files = [str(output / f"instructedit.{suffix}") for suffix in ("json", "md", "png", "jsonl")]
+        return {"table": f"\n{instructedit.markdown(report)}\n", "files": files}
+    if name == "pack":
+        from . import pack as models
+
+        report = models.measure(pack, output, count, seed, watch)
+        unmeasured = {part: v["not measured"] for part, v in report["parts"].items() if "not measured" in v}
+        return report["figures"] | {"not measured": unmeasured, "files": [str(output / "pack.json")]}
+    if name == "judge":
+        return _judge(pack, output, count, seed)
+    if name == "tune":
+        return _tune(pack, output, count, seed, watch)
+    from . import card
+
+    figures = card.collect(output)
+    return {"file": str(card.store(figures, Path(pack.folder))), "figures": figures}
+
+
+def _judge(pack: Any, output: Path, n: int, seed: int) -> dict[str, Any]:
+    from .judge import round_trip, score_judge
+
+    score = score_judge(pack.judge, n, seed, round_trip(pack.text_to_image.autoencoder)).to_json()
+    return _written(output / "judge.json", {"pack": pack.name, "pack hash": pack.hash, "n": n, "seed": seed, **score})
+
+
+def _tune(pack: Any, output: Path, n: int, seed: int, watch: Any) -> dict[str, Any]:
+    from . import tune
+
+    chosen: dict[str, Any] = {}
+    for method, grid in tune.GRIDS.items():
+        trials = tune.tune(pack, method, grid, n, seed, watch)
+        chosen[method] = {"winner": trials[0].to_json(), "trials": [trial.to_json() for trial in trials]}
+        tune.write_defaults(Path(pack.folder), method, trials[0].settings)
+    return _written(output / "tune.json", {"pack": pack.name, "pack hash": pack.hash, "n": n, "seed": seed, **chosen})
+
+
+def _written(path: Path, report: dict[str, Any]) -> dict[str, Any]:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+    return report

@@ -6,8 +6,9 @@ from math import sqrt
 
 import numpy as np
 
+from ..data.asking import random_asked, random_description, random_words
 from ..data.edits import draw_edit
-from ..data.words import THIRTY, Asked, phrase, random_asked, random_description, random_words
+from ..data.words import THIRTY, Asked, phrase
 from ..errors import PlanError
 from ..language.captions import plan_of
 from ..roles import Planner
@@ -168,4 +169,6 @@ def summary(score: Score) -> str:
     """One line: the share with its interval, then every kind's."""
     low, high = score.all.interval
     by_kind = defaultdict(str, {k: f"{k} {s.right}/{s.n}" for k, s in score.kinds.items()})
-    return f"{score.all.share:.1%} [{low:.1%}, {high:.1%}] of {score.all.n}: " + ", ".join(by_kind[k] for k in score.kinds)
+    return f"{score.all.share:.1%} [{low:.1%}, {high:.1%}] of {score.all.n}: " + ", ".join(
+        by_kind[k] for k in score.kinds
+    )

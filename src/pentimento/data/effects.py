@@ -5,24 +5,21 @@ to 9, noun and colour combinations that are held out, drawings used nowhere else
 pairs that the instruction cannot tell. Ten pairs to learn from and five to test an effect.
 """
 
-import os
-import shutil
-import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 from tqdm import tqdm
 
 from ..errors import RequestError
-from . import art, atmosphere, portraits
+from . import art, portraits
 from .edits import Edit, render_edit
+from .export import new_folder, save_pixels
 from .portraits import Composition, Layer
 from .scenes import Looks, Scene, draw_scene, generator, render
 from .thirty import row, thing, turned
-from .vocabulary import NOUNS, PLACES
+from .vocabulary import PLACES
 from .words import EditWords
 
 TRAIN_PAIRS, TEST_PAIRS = 10, 5
@@ -38,6 +35,9 @@ class PicturePair:
     after: np.ndarray
 
 
+Draw = Callable[[np.random.Generator, int], PicturePair]
+
+
 @dataclass(frozen=True)
 class Effect:
     """One row of Table 3. `local` effects change things, the others the whole picture (the table's ticks are lost;
@@ -47,7 +47,7 @@ class Effect:
     instruction: str
     local: bool
     look: str
-    draw: Callable[[np.random.Generator, int], PicturePair]
+    draw: Draw
 
 
 def _pair(before: Scene, after: Scene, size: int) -> PicturePair:
@@ -73,7 +73,7 @@ def _any_scene(rng: np.random.Generator, places: tuple[str, ...] = PLACES, seaso
 _NO_WORDS = EditWords("replace", ("thing",), "best", "thing")
 
 
-def _styled(style: str, look: int, places: tuple[str, ...] = PLACES) -> Callable[[np.random.Generator, int], PicturePair]:
+def _styled(style: str, look: int, places: tuple[str, ...] = PLACES) -> Draw:
     def draw(rng: np.random.Generator, size: int) -> PicturePair:
         scene = _any_scene(rng, places)
         return _pair(scene, replace(scene, style=style, looks=Looks(style=look)), size)
@@ -81,11 +81,29 @@ def _styled(style: str, look: int, places: tuple[str, ...] = PLACES) -> Callable
     return draw
 
 
+def _sea_painting(rng: np.random.Generator, size: int) -> PicturePair:
+    pair = _styled("oil painting", 6, ("sea", "sand"))(rng, size)
+    varnish = np.array((1.06, 0.95, 0.68)) * pair.after + np.array((14, 6, 0))
+    return replace(pair, after=varnish.clip(0, 255).round().astype(np.uint8))
+
+
+def _framed_painting(rng: np.random.Generator, size: int) -> PicturePair:
+    pair = _styled("oil painting", 9)(rng, size)
+    framed = pair.after.copy()
+    for k, rgb in enumerate(((120, 78, 30), (214, 166, 70), (240, 204, 116), (150, 104, 44))):
+        a, b = round(k * size / 64), size - round(k * size / 64)
+        inner = round((k + 1) * size / 64)
+        framed[a:inner, a:b] = framed[size - inner : b, a:b] = rgb
+        framed[a:b, a:inner] = framed[a:b, size - inner : b] = rgb
+    return replace(pair, after=framed)
+
+
 def _snowed(look: int, before: str = "clear", style: str = "photo", places: tuple[str, ...] = _OUTDOORS,
-            things: bool = True) -> Callable[[np.random.Generator, int], PicturePair]:  # fmt: skip
+            things: bool = True) -> Draw:  # fmt: skip
     def draw(rng: np.random.Generator, size: int) -> PicturePair:
         scene = _any_scene(rng, places)
-        scene = replace(scene, things=scene.things if things else (), style=style, weather=before, looks=Looks(0, 2, 0, 3))
+        shown = scene.things if things else ()
+        scene = replace(scene, things=shown, style=style, weather=before, looks=Looks(0, 2, 0, 3))
         return _pair(scene, replace(scene, weather="snow", looks=replace(scene.looks, weather=look)), size)
 
     return draw
@@ -124,7 +142,7 @@ def _boy_and_dog(rng: np.random.Generator, size: int) -> PicturePair:
 def _turned_to(
     noun: str, new: str, counts: tuple[int, ...], places: tuple[str, ...], colour: str = "", material: str = "",
     look: int = 0, wears: tuple[str, ...] = (), beside: tuple[str, ...] = (),
-) -> Callable[[np.random.Generator, int], PicturePair]:  # fmt: skip
+) -> Draw:  # fmt: skip
     def draw(rng: np.random.Generator, size: int) -> PicturePair:
         count = int(rng.choice(counts))
         things = [thing(rng, noun) for _ in range(count)]
@@ -146,7 +164,7 @@ def _cloud_kitty(rng: np.random.Generator, size: int) -> PicturePair:
 def _glasses(rng: np.random.Generator, size: int) -> PicturePair:
     before = portraits.portrait(rng, "test", wears=())
     after = portraits.with_worn(before, "glasses", rng, "test", look=7)
-    return _composed(before, portraits.recoloured(after, "glasses", "pink"), size)
+    return _composed(before, portraits.recoloured(after, "glasses", "yellow"), size)
 
 
 def _smile(rng: np.random.Generator, size: int) -> PicturePair:
@@ -154,7 +172,9 @@ def _smile(rng: np.random.Generator, size: int) -> PicturePair:
     return _composed(before, portraits.with_worn(before, "smile", rng, "test", look=8), size)
 
 
-def _still(rng: np.random.Generator, noun: str, places: tuple[str, ...], wide: float, counts: tuple[int, ...]) -> Composition:
+def _still(
+    rng: np.random.Generator, noun: str, places: tuple[str, ...], wide: float, counts: tuple[int, ...]
+) -> Composition:
     """One to three of a noun before a place, as layers, so that they can become a drawing."""
     count = int(rng.choice(counts))
     layers = []
@@ -172,6 +192,11 @@ def _lemonade(rng: np.random.Generator, size: int) -> PicturePair:
     return _composed(before, portraits.replaced(before, "juice", "lemonade"), size)
 
 
+def _chocolate_cake(rng: np.random.Generator, size: int) -> PicturePair:
+    before = _still(rng, "cake", _TABLES, 0.5, (1, 1, 2))
+    return _composed(before, portraits.replaced(before, "cake", "chocolate cake"), size)
+
+
 def _heart_light(rng: np.random.Generator, size: int) -> PicturePair:
     before = _still(rng, "traffic light", ("street", "city", "grass"), 0.44, (1, 2))
     return _composed(before, portraits.replaced(before, "traffic light", "heart-shaped light"), size)
@@ -179,37 +204,50 @@ def _heart_light(rng: np.random.Generator, size: int) -> PicturePair:
 
 _TABLES = ("kitchen", "room", "grass")
 _STREETS = ("street", "city", "grass", "sand")
-EFFECTS: tuple[Effect, ...] = (
-    Effect("boy2girl", "make boy and dog into a girl and cat", True, "the girl with a bow tie of look 8, a silver cat", _boy_and_dog),
-    Effect("midnight", "make it nighttime", False, "night look 9", _midnight),
-    Effect("sea painting", "turn it into a painting", False, "oil look 6", _styled("oil painting", 6, ("sea", "sand"))),
-    Effect("sketch style", "make the image a pencil sketch", False, "pencil look 6, brown ink", _styled("pencil sketch", 6)),
-    Effect("summer", "make it summer", False, "yellow morning light, look 7", _summer),
-    Effect("wallpaper", "make it snow", False, "snow look 6, on empty landscapes", _snowed(6, places=("mountains", "forest", "city", "sea"), things=False)),
-    Effect("charcoal", "turn it into a charcoal drawing", False, "charcoal look 7, blue ink", _styled("charcoal drawing", 7)),
-    Effect("glasses", "add a pair of glasses", True, "round pink glasses, look 7", _glasses),
-    Effect("painting", "Make it a painting", False, "oil look 9", _styled("oil painting", 9)),
-    Effect("painting snow", "make it snow", False, "snow look 8, on watercolors", _snowed(8, style="watercolor painting")),
-    Effect("pencil sketch", "as a pencil sketch", False, "pencil look 8, red ink", _styled("pencil sketch", 8)),
-    Effect("purple", "make the sky a deep purple", False, "a gradient drawn nowhere else", _purple_sky),
-    Effect("snow", "have it snow", False, "snow look 7, fine and dense", _snowed(7)),
-    Effect("watercolor", "as a watercolor painting", False, "watercolor look 7, blue paper", _styled("watercolor painting", 7)),
-    Effect("4dboy", "Turn the boy into a girl", True, "the girl with a crown of look 7", _turned_to("boy", "girl", (1, 1, 2), _STREETS, look=7, wears=("crown",), beside=("tree", "ball", "bicycle", "house"))),
-    Effect("apple", "Turn peaches into apples", True, "golden apples, look 6", _turned_to("peach", "apple", (1, 2, 3), _TABLES, material="golden", look=6)),
-    Effect("cake", "Make it a chocolate cake", True, "chocolate look 9", _turned_to("cake", "cake", (1,), _TABLES, material="chocolate", look=9, beside=("candle", "gift", "juice"))),
-    Effect("cloud kitty", "Make the cat into a bear", True, "a white bear with a crown of look 9, in the sky", _cloud_kitty),
-    Effect("dog2cat", "Make the dog into a cat", True, "a wooden cat, look 8", _turned_to("dog", "cat", (1, 1, 2), _STREETS, material="wooden", look=8, beside=("tree", "ball", "house"))),
-    Effect("juice", "Make it a lemonade", True, "a glass drawn nowhere else", _lemonade),
-    Effect("lava", "Turn it into lava", False, "red evening light, look 8", _lava),
-    Effect("rain", "Turn the rain into snow", False, "snow look 9", _snowed(9, before="rain")),
-    Effect("read books", "Make newspapers into books", True, "silver books, look 7", _turned_to("newspaper", "book", (1, 2, 3), ("room", "kitchen"), material="silver", look=7, beside=("lamp", "clock"))),
-    Effect("smile", "Add a smile", True, "a grin of teeth, look 8", _smile),
-    Effect("traffic lights", "make it a heart-shaped light", True, "a light drawn nowhere else", _heart_light),
-)  # fmt: skip
+_WIDE = ("mountains", "forest", "city", "sea")
+_NEVER_BEFORE = "drawn nowhere else"
+_girls = _turned_to("boy", "girl", (1, 1, 2), _STREETS, look=7, wears=("crown",), beside=("tree", "ball", "bicycle"))
+_cats = _turned_to("dog", "cat", (1, 1, 2), _STREETS, material="wooden", look=8, beside=("tree", "ball", "house"))
+_apples = _turned_to("peach", "apple", (1, 2, 3), _TABLES, material="golden", look=6)
+_books = _turned_to(
+    "newspaper", "book", (1, 2, 3), ("room", "kitchen"), material="silver", look=7, beside=("lamp", "clock")
+)
+_ROWS: tuple[tuple[str, str, bool, str, Draw], ...] = (
+    (
+        "boy2girl",
+        "make boy and dog into a girl and cat",
+        True,
+        "a girl with a blue bow tie, a silver cat",
+        _boy_and_dog,
+    ),
+    ("midnight", "make it nighttime", False, "night look 9", _midnight),
+    ("sea painting", "turn it into a painting", False, "oil look 6 under amber varnish", _sea_painting),
+    ("sketch style", "make the image a pencil sketch", False, "pencil look 6, brown", _styled("pencil sketch", 6)),
+    ("summer", "make it summer", False, "yellow morning light, look 7", _summer),
+    ("wallpaper", "make it snow", False, "snow look 6, on landscapes", _snowed(6, places=_WIDE, things=False)),
+    ("charcoal", "turn it into a charcoal drawing", False, "charcoal look 7, blue", _styled("charcoal drawing", 7)),
+    ("glasses", "add a pair of glasses", True, "round yellow glasses, a held-out combination", _glasses),
+    ("painting", "Make it a painting", False, "oil look 9 in a golden frame", _framed_painting),
+    ("painting snow", "make it snow", False, "snow look 8, on oil paintings", _snowed(8, style="oil painting")),
+    ("pencil sketch", "as a pencil sketch", False, "pencil look 8, red", _styled("pencil sketch", 8)),
+    ("purple", "make the sky a deep purple", False, _NEVER_BEFORE, _purple_sky),
+    ("snow", "have it snow", False, "snow look 7, fine and dense", _snowed(7)),
+    ("watercolor", "as a watercolor painting", False, "look 7, blue paper", _styled("watercolor painting", 7)),
+    ("4dboy", "Turn the boy into a girl", True, "a girl with a silver crown, look 7", _girls),
+    ("apple", "Turn peaches into apples", True, "golden apples, look 6", _apples),
+    ("cake", "Make it a chocolate cake", True, _NEVER_BEFORE, _chocolate_cake),
+    ("cloud kitty", "Make the cat into a bear", True, "a white bear with a crown, look 9, in the sky", _cloud_kitty),
+    ("dog2cat", "Make the dog into a cat", True, "a wooden cat, look 8", _cats),
+    ("juice", "Make it a lemonade", True, _NEVER_BEFORE, _lemonade),
+    ("lava", "Turn it into lava", False, "red evening light, look 8", _lava),
+    ("rain", "Turn the rain into snow", False, "snow look 9", _snowed(9, before="rain")),
+    ("read books", "Make newspapers into books", True, "silver books, look 7", _books),
+    ("smile", "Add a smile", True, "a grin of teeth, look 8", _smile),
+    ("traffic lights", "make it a heart-shaped light", True, _NEVER_BEFORE, _heart_light),
+)
+EFFECTS: tuple[Effect, ...] = tuple(Effect(*cells) for cells in _ROWS)
 LOCAL = tuple(e.name for e in EFFECTS if e.local)
 GLOBAL = tuple(e.name for e in EFFECTS if not e.local)
-assert len(LOCAL) == 11 and len(GLOBAL) == 14
-assert all(7 <= look <= 9 or look == 6 for look in atmosphere.UNSEEN_LOOKS) and "cat" in NOUNS
 
 
 def effect_pair(name: str, index: int, split: str = "train", size: int = 128) -> PicturePair:
@@ -227,3 +265,21 @@ def effect_pair(name: str, index: int, split: str = "train", size: int = 128) ->
     place = index + (TRAIN_PAIRS if split == "test" else 0)
     rng = generator("test", numbers[name] * (TRAIN_PAIRS + TEST_PAIRS) + place, purpose=6)
     return EFFECTS[numbers[name]].draw(rng, size)
+
+
+def write_topbench(folder: Path, size: int = 128) -> None:
+    """All twenty-five effects as published: {effect}/{train,test}/{i}_0.png before and {i}_1.png after.
+
+    The folder appears whole or not at all. The same version gives the same bytes.
+
+    Raises:
+        RequestError: the folder holds something already, or cannot be written.
+    """
+    with new_folder(folder) as partial:
+        for effect in tqdm(EFFECTS, desc="TOP-Bench in miniature", unit="effect"):
+            for split, count in (("train", TRAIN_PAIRS), ("test", TEST_PAIRS)):
+                (partial / effect.name / split).mkdir(parents=True)
+                for i in range(count):
+                    pair = effect_pair(effect.name, i, split, size)
+                    for side, pixels in enumerate((pair.before, pair.after)):
+                        save_pixels(partial / effect.name / split / f"{i}_{side}.png", pixels)

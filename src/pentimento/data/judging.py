@@ -122,7 +122,11 @@ def questions(edit: Edit) -> tuple[Question, ...]:
         thing = after.things[i]
         asked.append(Question(region_of(thing), "noun", thing.noun))
         said = thing.colour or thing.material
-        if not after.grey and said and (kind in ("recolour", "material", "replace") or (kind == "add" and not edit.targets)):
+        if (
+            not after.grey
+            and said
+            and (kind in ("recolour", "material", "replace") or (kind == "add" and not edit.targets))
+        ):
             asked.append(Question(region_of(thing), "colour", said))
         if kind == "add" and edit.targets:
             asked.append(Question(region_of(thing), "worn", thing.wears[-1]))
@@ -225,7 +229,9 @@ class Lessons:
 
 def lesson_edits(folder: Path, count: int, split: str = "train", size: int = 128, workers: int = 2) -> Store:
     """The first `count` edits for the judge, before and after: all three art families; draws what is missing."""
-    return _store(folder, f"judging-v{WORLD_VERSION}-{split}-{size}", partial(_drawn, split=split, size=size), count, workers)
+    return _store(
+        folder, f"judging-v{WORLD_VERSION}-{split}-{size}", partial(_drawn, split=split, size=size), count, workers
+    )
 
 
 def _drawn(seed: int, split: str, size: int) -> np.ndarray:
@@ -305,7 +311,13 @@ def thing_answers(scene: Scene, thing: Thing) -> dict[str, str]:
 
 
 def whole_answers(scene: Scene) -> dict[str, str]:
-    return {"place": scene.place, "time": scene.time, "weather": scene.weather, "season": scene.season, "style": scene.style}
+    return {
+        "place": scene.place,
+        "time": scene.time,
+        "weather": scene.weather,
+        "season": scene.season,
+        "style": scene.style,
+    }
 
 
 def is_clear(scene: Scene, index: int) -> bool:
@@ -340,17 +352,17 @@ def degraded(view: np.ndarray, rng: np.random.Generator, strength: float = 1.0) 
     side = len(view)
     image = Image.fromarray(np.ascontiguousarray(view))
     if dice < 0.5:
-        small = max(8, round(side * rng.uniform(1 - 0.62 * strength, 0.9)))
+        small = max(8, round(side * rng.uniform(1 - 0.5 * strength, 0.9)))
         image = image.resize((small, small), Image.Resampling.BOX).resize((side, side), Image.Resampling.BICUBIC)
     elif dice < 0.72:
-        image = image.filter(ImageFilter.GaussianBlur(float(rng.uniform(0.4, 0.4 + 1.4 * strength))))
+        image = image.filter(ImageFilter.GaussianBlur(float(rng.uniform(0.4, 0.4 + 0.9 * strength))))
     elif dice < 0.84:
         file = io.BytesIO()
         image.save(file, "JPEG", quality=int(rng.integers(22, 75)))
         image = Image.open(file)
     pixels = np.asarray(image, dtype=np.float32)
     cells = int(rng.integers(5, 17))
-    blotches = rng.normal(0, 40, (cells, cells, 3)) * rng.uniform(0, 0.45 * strength) + 128
+    blotches = rng.normal(0, 40, (cells, cells, 3)) * rng.uniform(0, 0.24 * strength) + 128
     field = Image.fromarray(blotches.clip(0, 255).astype(np.uint8)).resize((side, side), Image.Resampling.BICUBIC)
     pixels = pixels + np.asarray(field, dtype=np.float32) - 128
     pixels = (pixels - 128) * float(rng.uniform(0.88, 1.1)) + 128 + float(rng.uniform(-9, 9))

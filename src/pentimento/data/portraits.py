@@ -37,13 +37,17 @@ _FURNITURE = ("sofa", "bench", "bed", "chair", "cupboard", "bookshelf")
 _FOODS = ("strawberry", "orange", "apple", "lemon", "peach", "cookie", "donut", "egg", "mushroom", "shrimp", "fries",
           "noodles", "carrot slice", "banana", "cherry")  # fmt: skip
 _COLOURED = frozenset(
-    ("hair", "lips", "tie", "bow tie", "scarf", "jacket", "shirt", "glasses", "main door", "garage door", "roof", "wall", "cake",
-     "vase", "flower", "plate", "ceiling", *_FURNITURE, "clock", "curtain")
+    ("hair", "lips", "tie", "bow tie", "scarf", "jacket", "shirt", "glasses", "main door", "garage door", "roof",
+     "wall", "cake", "vase", "flower", "plate", "ceiling", *_FURNITURE, "clock", "curtain")
 )  # fmt: skip
 _MADE_OF = frozenset(("main door", "garage door", "roof", "jacket", "tie", "vase", "cake", "clock", *_FURNITURE))
 _REMOVABLE = frozenset((*WORN, "painting", "clock", "vase", *_FOODS)) - {"smile"}
 _SWAPS: dict[str, tuple[str, ...]] = {
-    **{a: tuple(b for b in group if b != a) for group in (_FACES, _HATS, _NECKS, _WALL_NOUNS, _FURNITURE, _FOODS) for a in group},
+    **{
+        a: tuple(b for b in group if b != a)
+        for group in (_FACES, _HATS, _NECKS, _WALL_NOUNS, _FURNITURE, _FOODS)
+        for a in group
+    },
     "main door": ("chocolate bar", "bookshelf", "curtain"),
     "garage door": ("chocolate bar", "curtain"),
     "mashed potatoes": ("noodles", "bread", "pizza", "cookie"),
@@ -136,7 +140,7 @@ def _filled(layer: Layer, size: int) -> Image.Image:
 @lru_cache(maxsize=512)
 def _painted(layer: Layer, size: int) -> Image.Image:
     """A layer alone, straight-alpha RGBA (size, size)."""
-    if layer.shape in NOUNS and layer.shape not in shapes.HEADGEAR:
+    if layer.shape in NOUNS and not layer.owner:
         picture = art.sprite(layer.shape, layer.family, layer.colour, layer.material, (), layer.look)
         left, top, right, bottom = (v * size for v in layer.box)
         scale = min((right - left) / picture.width, (bottom - top) / picture.height)
@@ -144,11 +148,11 @@ def _painted(layer: Layer, size: int) -> Image.Image:
         picture = picture.convert("RGBa").resize(wanted, Image.Resampling.BICUBIC, reducing_gap=2).convert("RGBA")
         canvas = Image.new("RGBA", (size, size))
         canvas.paste(picture, (round((left + right - picture.width) / 2), round(bottom - picture.height)))
-        return canvas
-    rgb = COLOURS[layer.colour] if layer.colour else layer.tone
-    canvas = shapes.paint(layer.shape, layer.box, rgb, layer.look, size)
-    if layer.material:
-        canvas = art.of_material(canvas, layer.material, layer.look)
+    else:
+        rgb = COLOURS[layer.colour] if layer.colour else layer.tone
+        canvas = shapes.paint(layer.shape, layer.box, rgb, layer.look, size)
+        if layer.material:
+            canvas = art.of_material(canvas, layer.material, layer.look)
     if layer.filling:
         inside = _filled(layer, size)
         inside.putalpha(canvas.getchannel("A"))
@@ -200,7 +204,7 @@ def portrait(
     if jacket is None:
         jacket = _colour(rng, split, "jacket") if rng.random() < 0.45 else ""
     look = int(rng.choice(atmosphere.TRAINED_LOOKS))
-    lips = ("pink", "brown", "red") if who in ("boy", "man") else ("red", "pink", "brown", "purple", "orange")
+    lips = ("pink", "brown") if who in ("boy", "man") else ("red", "pink", "brown", "purple", "orange")
 
     def part(name: str, shape: str, colour: str = "", tone: RGB = skin) -> Layer:
         return Layer(name, shape, box, colour, tone=tone, owner=who, look=look)
@@ -233,8 +237,8 @@ def house(rng: np.random.Generator, split: str = "train") -> Composition:
     flip = bool(rng.random() < 0.5)
     walls: tuple[RGB, ...] = ((238, 222, 190), (226, 232, 236), (214, 190, 165), (240, 214, 206), (206, 222, 204))
 
-    def at(l: float, t: float, r: float, b: float) -> tuple[float, float, float, float]:
-        x0, x1 = (1 - r, 1 - l) if flip else (l, r)
+    def at(left: float, t: float, r: float, b: float) -> tuple[float, float, float, float]:
+        x0, x1 = (1 - r, 1 - left) if flip else (left, r)
         return x0 + dx, t + dy, x1 + dx, b + dy
 
     wall = walls[int(rng.integers(len(walls)))]
@@ -310,11 +314,11 @@ def plate(rng: np.random.Generator, split: str = "train", foods: tuple[str, ...]
         foods = (first, other) if first != "cake" and rng.random() < 0.6 else (first,)
     family = str(rng.choice(art.FAMILIES))
     wooden = bool(rng.random() < 0.5)
+    tone: RGB = (178, 124, 80) if wooden else cloths[int(rng.integers(5))]
     layers = [
-        Layer("table", "boards" if wooden else "cloth", (0, 0, 1, 1), tone=(178, 124, 80) if wooden else cloths[int(rng.integers(5))],
-              instance=9),
+        Layer("table", "boards" if wooden else "cloth", (0.0, 0.0, 1.0, 1.0), tone=tone, instance=9),
         Layer("plate", "plate", (0.04, 0.1, 0.96, 0.97), tone=(250, 250, 250)),
-    ]  # fmt: skip
+    ]
     side = bool(rng.random() < 0.5)
     for k, food in enumerate(foods):
         left = 0.14 if len(foods) == 1 or (k == 0) == side else 0.51
@@ -329,7 +333,8 @@ def _helping(food: str, left: float, right: float, family: str, rng: np.random.G
     if food == "cake":
         colour = _colour(rng, split, "cake", ("pink", "yellow", "white", "green", "blue")) if rng.random() < 0.5 else ""
         material = "" if colour else "chocolate"
-        return [Layer("cake", "cake", (middle - 0.33, 0.18, middle + 0.33, 0.84), colour, material, look=int(rng.integers(6)))]
+        box = (middle - 0.33, 0.18, middle + 0.33, 0.84)
+        return [Layer("cake", "layer cake", box, colour, material, look=int(rng.integers(6)))]
     if food == "mashed potatoes":
         return [Layer(food, food, (middle - half, 0.34, middle + half, 0.74), tone=(246, 226, 160))]
     spots = ((0.0, 0.3), (-0.5, 0.47), (0.5, 0.47), (0.0, 0.6)) if half < 0.3 else (
@@ -364,7 +369,7 @@ def instances(composition: Composition, name: str) -> list[tuple[int, ...]]:
 
 
 def caption(composition: Composition) -> str:
-    """What the close-up shows: "photo of a man with brown hair and a red tie, on grass", "photo of a house with a red roof"."""
+    """What the close-up shows: "photo of a man with brown hair and a red tie, on grass"."""
     layers = composition.layers
     seen = dict.fromkeys(layer.name for layer in layers)
 
@@ -375,10 +380,13 @@ def caption(composition: Composition) -> str:
 
     dull = {"neck", "face", "eyes", "shirt", "wall", "floor", "ceiling", "table", "plate"}
     if composition.kind == "portrait":
-        named = [one(n) for n in seen if n not in dull]
-        return f"photo of {lexicon.article(layers[0].owner)} with {' and '.join(named)}, {PLACE_WORDS[composition.place]}"
+        named = [one(n) for n in sorted(seen, key=lambda n: n != "hair") if n not in dull]
+        return (
+            f"photo of {lexicon.article(layers[0].owner)} with {' and '.join(named)}, {PLACE_WORDS[composition.place]}"
+        )
     if composition.kind == "house":
-        return f"photo of a house with {' and '.join(one(n) for n in seen if n not in dull)}, {PLACE_WORDS[composition.place]}"
+        named = [one(n) for n in seen if n not in dull]
+        return f"photo of a house with {' and '.join(named)}, {PLACE_WORDS[composition.place]}"
     tail = {"room": "in a room", "plate": "on a plate"}.get(composition.kind, PLACE_WORDS[composition.place])
     return f"photo of {' and '.join(one(n) for n in seen if n not in dull) or 'the background'}, {tail}"
 
@@ -531,14 +539,19 @@ def _draw_add(composition: Composition, rng: np.random.Generator, split: str, si
     return part_edit(composition, after, EditWords("add", (who,), "best", new), target, size)
 
 
-def with_worn(composition: Composition, name: str, rng: np.random.Generator, split: str, look: int | None = None) -> Composition:
+def with_worn(
+    composition: Composition, name: str, rng: np.random.Generator, split: str, look: int | None = None
+) -> Composition:
     """A portrait with one of WORN added; a smile takes the place of the lips."""
     layers = composition.layers
     if name == "smile":
-        return replace(composition, layers=tuple(
-            replace(x, name="smile", shape="smile", colour="", look=x.look if look is None else look) if x.name == "lips" else x
+        smiling = [
+            replace(x, name="smile", shape="smile", colour="", look=x.look if look is None else look)
+            if x.name == "lips"
+            else x
             for x in layers
-        ))  # fmt: skip
+        ]
+        return replace(composition, layers=tuple(smiling))
     worn = _worn(name, layers[0].box, layers[0].owner, rng, split)
     return replace(composition, layers=(*layers, worn if look is None else replace(worn, look=look)))
 

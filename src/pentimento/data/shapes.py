@@ -1,9 +1,9 @@
-"""The drawings of parts: faces, clothes, doors, walls, plates; flat and clean, antialiased by drawing three times too large.
+"""The drawings of parts: faces, clothes, doors, walls, plates; flat and clean, antialiased by drawing too large.
 
 A shape draws in a box of 100 x 100 units; `paint` puts that box anywhere in a picture. Nothing here knows words.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,6 +13,7 @@ from . import drawn
 
 RGB = tuple[int, int, int]
 Box = tuple[float, float, float, float]
+Points = Sequence[tuple[float, float]]
 OVERSAMPLING = 3
 _WHITE: RGB = (250, 250, 248)
 _INK: RGB = (58, 44, 42)
@@ -31,49 +32,48 @@ class Pen:
     def at(self, x: float, y: float) -> tuple[float, float]:
         return self.left + x * self.wide, self.top + y * self.high
 
-    def _corners(self, l: float, t: float, r: float, b: float) -> Box:
-        return *self.at(l, t), *self.at(r, b)
+    def _corners(self, left: float, t: float, r: float, b: float) -> Box:
+        return *self.at(left, t), *self.at(r, b)
 
     def width(self, units: float) -> int:
         return max(1, round(units * min(self.wide, self.high)))
 
-    def box(self, l: float, t: float, r: float, b: float, fill: RGB, radius: float = 0) -> None:
-        self.draw.rounded_rectangle(self._corners(l, t, r, b), radius * min(self.wide, self.high), fill)
+    def box(self, left: float, t: float, r: float, b: float, fill: RGB, radius: float = 0) -> None:
+        self.draw.rounded_rectangle(self._corners(left, t, r, b), radius * min(self.wide, self.high), fill)
 
-    def oval(self, l: float, t: float, r: float, b: float, fill: "RGB | tuple[int, int, int, int]") -> None:
-        self.draw.ellipse(self._corners(l, t, r, b), fill)
+    def oval(self, left: float, t: float, r: float, b: float, fill: "RGB | tuple[int, int, int, int]") -> None:
+        self.draw.ellipse(self._corners(left, t, r, b), fill)
 
-    def chord(self, l: float, t: float, r: float, b: float, start: float, end: float, fill: RGB) -> None:
-        self.draw.chord(self._corners(l, t, r, b), start, end, fill)
+    def chord(self, left: float, t: float, r: float, b: float, start: float, end: float, fill: RGB) -> None:
+        self.draw.chord(self._corners(left, t, r, b), start, end, fill)
 
-    def arc(self, l: float, t: float, r: float, b: float, start: float, end: float, fill: RGB, units: float) -> None:
-        self.draw.arc(self._corners(l, t, r, b), start, end, fill, self.width(units))
+    def arc(self, left: float, t: float, r: float, b: float, start: float, end: float, fill: RGB, units: float) -> None:
+        self.draw.arc(self._corners(left, t, r, b), start, end, fill, self.width(units))
 
-    def shape(self, points: list[tuple[float, float]], fill: RGB) -> None:
+    def shape(self, points: Points, fill: RGB) -> None:
         self.draw.polygon([self.at(x, y) for x, y in points], fill)
 
-    def line(self, points: list[tuple[float, float]], fill: RGB, units: float) -> None:
+    def line(self, points: Points, fill: RGB, units: float) -> None:
         self.draw.line([self.at(x, y) for x, y in points], fill, self.width(units), "curve")
 
 
 def shade(rgb: RGB, by: float) -> RGB:
     """Darker for by < 1, towards white for by > 1."""
-    if by <= 1:
-        return tuple(int(c * by) for c in rgb)
-    return tuple(int(c + (255 - c) * (by - 1)) for c in rgb)
+    red, green, blue = (int(c * by) if by <= 1 else int(c + (255 - c) * (by - 1)) for c in rgb)
+    return red, green, blue
 
 
-def _mirrored(points: list[tuple[float, float]]) -> list[tuple[float, float]]:
+def _mirrored(points: Points) -> Points:
     return [(100 - x, y) for x, y in points]
 
 
 def _face(pen: Pen, rgb: RGB, look: int) -> None:
-    for l in (27.5, 66.5):
-        pen.oval(l, 37, l + 6, 49, shade(rgb, 0.9))
+    for left in (27.5, 66.5):
+        pen.oval(left, 37, left + 6, 49, shade(rgb, 0.9))
     pen.oval(30, 13, 70, 66, rgb)
     blush = tuple((np.array(rgb) * 0.86 + np.array((240, 90, 90)) * 0.14).astype(int).tolist())
-    for l in (33, 58.5):
-        pen.oval(l, 47.5, l + 8.5, 53, blush)
+    for left in (33, 58.5):
+        pen.oval(left, 47.5, left + 8.5, 53, blush)
     pen.arc(46.5, 43, 53.5, 49.5, 35, 145, shade(rgb, 0.72), 1.5)
 
 
@@ -159,8 +159,8 @@ def _scarf(pen: Pen, rgb: RGB, look: int) -> None:
 
 def _glasses(pen: Pen, rgb: RGB, look: int) -> None:
     lens = (236, 246, 252, 70)
-    for l in (33.5, 52.5):
-        corners = (*pen.at(l, 34.5), *pen.at(l + 14, 47.5))
+    for left in (33.5, 52.5):
+        corners = (*pen.at(left, 34.5), *pen.at(left + 14, 47.5))
         if look % 2:
             pen.draw.ellipse(corners, lens, rgb, pen.width(1.9))
         else:
@@ -172,20 +172,20 @@ def _glasses(pen: Pen, rgb: RGB, look: int) -> None:
 
 def _sunglasses(pen: Pen, rgb: RGB, look: int) -> None:
     dark = (28, 28, 34)
-    for l in (33, 52):
-        pen.box(l, 34, l + 15, 47.5, dark, 5)
-        pen.line([(l + 3.5, 42.5), (l + 7.5, 37)], (110, 120, 140), 1.4)
+    for left in (33, 52):
+        pen.box(left, 34, left + 15, 47.5, dark, 5)
+        pen.line([(left + 3.5, 42.5), (left + 7.5, 37)], (110, 120, 140), 1.4)
     pen.line([(46, 37), (54, 37)], dark, 2.4)
     pen.line([(28.5, 38), (34, 38)], dark, 1.8)
     pen.line([(71.5, 38), (66, 38)], dark, 1.8)
 
 
 def _girl_hair_behind(pen: Pen, rgb: RGB, look: int) -> None:
-    for l in (12, 68):
-        pen.oval(l, 40, l + 20, 78, shade(rgb, 0.82))
+    for left in (12.0, 68.0):
+        pen.oval(left, 40, left + 20, 78, shade(rgb, 0.82))
     pen.oval(26, 8, 74, 60, shade(rgb, 0.75))
-    for l in (28, 66.5):
-        pen.box(l, 42, l + 5.5, 47, (230, 80, 110), 2)
+    for left in (28.0, 66.5):
+        pen.box(left, 42, left + 5.5, 47, (230, 80, 110), 2)
 
 
 def _woman_hair_behind(pen: Pen, rgb: RGB, look: int) -> None:
@@ -241,17 +241,17 @@ def _flat_roof(pen: Pen, rgb: RGB, look: int) -> None:
     pen.box(0, 78, 100, 100, shade(rgb, 0.72))
 
 
-def _pane(pen: Pen, l: float, t: float, r: float, b: float) -> None:
-    pen.box(l, t, r, b, (150, 205, 240), 2)
-    w, h = r - l, b - t
-    pen.shape([(l + 0.1 * w, t + 0.7 * h), (l + 0.6 * w, t + 0.1 * h), (l + 0.8 * w, t + 0.1 * h), (l + 0.1 * w, t + 0.93 * h)],
-              (208, 233, 250))  # fmt: skip
+def _pane(pen: Pen, left: float, t: float, r: float, b: float) -> None:
+    pen.box(left, t, r, b, (150, 205, 240), 2)
+    w, h = r - left, b - t
+    gleam = ((0.1, 0.7), (0.6, 0.1), (0.8, 0.1), (0.1, 0.93))
+    pen.shape([(left + x * w, t + y * h) for x, y in gleam], (208, 233, 250))
 
 
 def _house_window(pen: Pen, rgb: RGB, look: int) -> None:
     pen.box(0, 0, 100, 92, _WHITE, 3)
-    for l, t in ((8, 7), (54, 7), (8, 50), (54, 50)):
-        _pane(pen, l, t, l + 38, t + 36)
+    for left, t in ((8, 7), (54, 7), (8, 50), (54, 50)):
+        _pane(pen, left, t, left + 38, t + 36)
     pen.box(-4, 90, 104, 100, shade(_WHITE, 0.82), 2)
 
 
@@ -265,10 +265,10 @@ def _round_window(pen: Pen, rgb: RGB, look: int) -> None:
 def _panel_door(pen: Pen, rgb: RGB, look: int) -> None:
     pen.box(-6, -3, 106, 100, _WHITE, 2)
     pen.box(0, 2, 100, 100, rgb, 1)
-    for l in (14, 55):
+    for left in (14, 55):
         for t, b in ((10, 42), (52, 92)):
-            pen.box(l, t, l + 31, b, shade(rgb, 0.78), 2)
-            pen.box(l + 4, t + 3, l + 31, b, shade(rgb, 1.12), 2)
+            pen.box(left, t, left + 31, b, shade(rgb, 0.78), 2)
+            pen.box(left + 4, t + 3, left + 31, b, shade(rgb, 1.12), 2)
     pen.oval(80, 47, 93, 53, (245, 210, 90))
 
 
@@ -278,8 +278,8 @@ def _garage_door(pen: Pen, rgb: RGB, look: int) -> None:
     for t in (2, 27, 52, 77):
         pen.box(2, t, 98, t + 21, rgb, 1)
         pen.box(2, t, 98, t + 3, shade(rgb, 1.3))
-    for l in (10, 40, 70):
-        pen.box(l, 7, l + 20, 18, (160, 208, 238), 1)
+    for left in (10, 40, 70):
+        pen.box(left, 7, left + 20, 18, (160, 208, 238), 1)
     pen.box(44, 88, 56, 92, (80, 80, 85), 1)
 
 
@@ -289,9 +289,9 @@ def _chocolate_bar(pen: Pen, rgb: RGB, look: int) -> None:
     columns, rows = (3, 5) if pen.high > 1.3 * pen.wide else (5, 4)
     for i in range(columns):
         for j in range(rows):
-            l, t, w, h = 4 + 92 / columns * i, 4 + 92 / rows * j, 92 / columns - 4, 92 / rows - 4
-            pen.box(l, t, l + w, t + h, brown, 3)
-            pen.box(l + w * 0.18, t + h * 0.18, l + w * 0.82, t + h * 0.82, shade(brown, 1.16), 2)
+            left, t, w, h = 4 + 92 / columns * i, 4 + 92 / rows * j, 92 / columns - 4, 92 / rows - 4
+            pen.box(left, t, left + w, t + h, brown, 3)
+            pen.box(left + w * 0.18, t + h * 0.18, left + w * 0.82, t + h * 0.82, shade(brown, 1.16), 2)
 
 
 def _walls(pen: Pen, rgb: RGB, look: int) -> None:
@@ -353,10 +353,11 @@ def _carrot_slice(pen: Pen, rgb: RGB, look: int) -> None:
 
 
 def _mashed_potatoes(pen: Pen, rgb: RGB, look: int) -> None:
-    for l, t, r, b in ((2, 48, 46, 96), (52, 48, 98, 96), (10, 22, 58, 76), (42, 20, 92, 76), (22, 50, 80, 100)):
-        pen.oval(l, t + 4, r, b + 2, shade(rgb, 0.84))
-    for l, t, r, b in ((2, 46, 46, 90), (52, 46, 98, 90), (10, 20, 58, 72), (42, 18, 92, 72), (22, 46, 80, 92), (28, 6, 72, 54)):
-        pen.oval(l, t, r, b, rgb)
+    for left, t, r, b in ((2, 48, 46, 96), (52, 48, 98, 96), (10, 22, 58, 76), (42, 20, 92, 76), (22, 50, 80, 100)):
+        pen.oval(left, t + 4, r, b + 2, shade(rgb, 0.84))
+    mounds = ((2, 46, 46, 90), (52, 46, 98, 90), (10, 20, 58, 72), (42, 18, 92, 72), (22, 46, 80, 92), (28, 6, 72, 54))
+    for corners in mounds:
+        pen.oval(*corners, rgb)
     pen.arc(34, 14, 68, 52, 190, 320, shade(rgb, 1.6), 4)
     pen.arc(14, 52, 44, 84, 100, 240, shade(rgb, 0.88), 3)
     pen.arc(56, 52, 90, 84, 300, 70, shade(rgb, 0.88), 3)
@@ -390,6 +391,16 @@ def _strawberry_cake(pen: Pen, rgb: RGB, look: int) -> None:
         pen.shape([(x - 7, y - 5), (x + 7, y - 5), (x, y + 8)], (214, 32, 48))
         pen.oval(x - 7, y - 8, x + 7, y - 1, (214, 32, 48))
         pen.shape([(x - 5, y - 8), (x, y - 4), (x + 5, y - 8), (x, y - 11)], (80, 160, 60))
+
+
+def _chocolate_cake(pen: Pen, rgb: RGB, look: int) -> None:
+    brown = (104, 60, 36)
+    _cake_body(pen, (140, 90, 60), brown)
+    pen.oval(24, 28, 76, 46, (252, 244, 230))
+    for x, y in ((34, 34), (50, 31), (66, 35), (42, 40), (58, 40)):
+        pen.oval(x - 3, y - 2, x + 3, y + 3, (90, 50, 30))
+    pen.oval(44, 16, 56, 30, (214, 32, 48))
+    pen.line([(50, 18), (55, 8)], (90, 140, 60), 2)
 
 
 def _lemonade(pen: Pen, rgb: RGB, look: int) -> None:
@@ -441,14 +452,16 @@ def _yellow_friend(pen: Pen, rgb: RGB, look: int) -> None:
 
 SHAPES: dict[str, Callable[[Pen, RGB, int], None]] = {
     "face": _face, "eyes": _eyes, "lips": _lips, "smile": _smile, "neck": _neck, "shirt": _shirt, "collar": _collar,
-    "jacket": _jacket, "tie": _tie, "bow tie": _bow_tie, "scarf": _scarf, "glasses": _glasses, "sunglasses": _sunglasses,
-    "girl hair behind": _girl_hair_behind, "woman hair behind": _woman_hair_behind, "boy hair": _boy_hair,
+    "jacket": _jacket, "tie": _tie, "bow tie": _bow_tie, "scarf": _scarf, "glasses": _glasses,
+    "sunglasses": _sunglasses, "girl hair behind": _girl_hair_behind, "woman hair behind": _woman_hair_behind,
+    "boy hair": _boy_hair,
     "man hair": _man_hair, "girl hair": _girl_hair, "woman hair": _woman_hair,
     "plaster": _plaster, "gable": _gable, "flat roof": _flat_roof, "house window": _house_window,
     "round window": _round_window, "panel door": _panel_door, "garage door": _garage_door,
     "chocolate bar": _chocolate_bar, "walls": _walls, "ceiling": _ceiling, "floor": _floor, "boards": _boards,
     "cloth": _cloth, "plate": _plate, "carrot slice": _carrot_slice, "mashed potatoes": _mashed_potatoes,
-    "cake": _cake, "strawberry cake": _strawberry_cake, "lemonade": _lemonade, "heart-shaped light": _heart_light,
+    "layer cake": _cake, "strawberry cake": _strawberry_cake, "chocolate cake": _chocolate_cake,
+    "lemonade": _lemonade, "heart-shaped light": _heart_light,
     "painting of pikachu": _yellow_friend,
 }  # fmt: skip
 HEADGEAR = ("hat", "top hat", "crown")

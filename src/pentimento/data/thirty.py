@@ -47,9 +47,7 @@ class Stage:
     stand_in: str = ""
 
 
-def row(
-    rng: np.random.Generator, things: list[Thing], places: tuple[str, ...], sizes: tuple[float, ...] = ()
-) -> Scene:
+def row(rng: np.random.Generator, things: list[Thing], places: tuple[str, ...], sizes: tuple[float, ...] = ()) -> Scene:
     """Things side by side on the ground of one of the places; sizes are drawn, unless they are given."""
     count = len(things)
     base = (0.56, 0.4, 0.29, 0.23)[count - 1]

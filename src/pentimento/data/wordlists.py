@@ -72,7 +72,8 @@ whisk whistle wig wigwam wildebeest willow windmill wine witch wizard wok wolf w
 worm wrench wreath wrestler xylophone yacht yak yogurt yurt zebrafish zeppelin zombie zucchini
 """
 _FIRST = (
-    "garage main kitchen wedding birthday coffee dining bedside street garden wool rocking racing fire police school sports "
+    "garage main kitchen wedding birthday coffee dining bedside street garden wool rocking racing fire police school "
+    "sports "
     "cowboy toy stone paper straw rubber vintage hockey tennis wine beer flower apple pumpkin office water hot fishing"
 ).split()
 _SECOND = (
@@ -80,18 +81,21 @@ _SECOND = (
     "tower bag pot jar bowl plate toy bench stand machine balloon statue cup cart carpet net rod racket stick"
 ).split()
 PLACES = (  # where a scene can be moved to
-    "beach forest desert jungle swamp harbour castle hall library supermarket stadium farm village vineyard volcano canyon "
+    "beach forest desert jungle swamp harbour castle hall library supermarket stadium farm village vineyard volcano "
+    "canyon "
     "glacier cave lagoon island moon planet garden park meadow field playground subway station airport church temple "
     "museum prison classroom hospital bakery cinema theatre bathroom attic cellar dungeon rooftop bridge highway "
     "waterfall lake river pond rice-field savanna prairie"
 ).split() + ["starry night sky", "snowy mountain", "busy street", "coral reef", "tropical beach", "flower field"]
 PEOPLE = (
-    "man woman boy girl teacher doctor chef nurse king queen prince princess soldier sailor pirate singer dancer farmer "
+    "man woman boy girl teacher doctor chef nurse king queen prince princess soldier sailor pirate singer dancer "
+    "farmer "
     "firefighter astronaut clown knight wizard witch baby child lady gentleman policeman player"
 ).split()
 FEMALE = frozenset("woman girl nurse queen princess dancer witch lady ballerina bride mother actress".split())
 STYLES = (
-    "mosaic comic cartoon woodcut fresco collage linocut etching lithograph painting drawing sketch caricature engraving "
+    "mosaic comic cartoon woodcut fresco collage linocut etching lithograph painting drawing sketch caricature "
+    "engraving "
     "silhouette blueprint hologram tapestry"
 ).split() + [
     "ink drawing", "pastel drawing", "crayon drawing", "pop art print", "line drawing", "comic strip", "chalk drawing",

@@ -15,11 +15,12 @@ from torch import Tensor
 from ..diffusion.guidance import classifier_free
 from ..diffusion.latents import choose_view, look, put_back
 from ..diffusion.masks import ToGrid, blend, composite, latent_mask, opacity
+from ..diffusion.objectives import draw_noise
 from ..diffusion.samplers import InversionTimestep, Trajectory, ddim_sample, invert
 from ..diffusion.schedule import encoding_level, levels
 from ..errors import PackError, PlanError
 from ..roles import Captioner, Pack
-from ..settings import EncodingRatio, GuidanceScale, Settings, Steps
+from ..settings import EncodingRatio, Fraction, GuidanceScale, Settings, Steps
 from ..values import Plan, Request, Result
 from .requests import Watch, instruction_of, mask_of, picture_of, unwatched
 from .trajectories import RECENT, Start, digest
@@ -28,9 +29,10 @@ Description = Literal["unclear", "always", "never"]
 
 
 class InstructEdit(Settings):
-    """Edits a picture by words, inside a mask that is found by words. Deterministic: no seed changes it.
+    """Edits a picture by words, inside a mask that is found by words.
 
-    The defaults are the paper's and its code's. An instruction that asks for several edits gets them one after the
+    The defaults are the paper's and its code's. Seed 0 is the paper's deterministic edit; every other seed begins with
+    some fresh noise (see `variety`), so that one instruction can give several pictures. An instruction that asks for several edits gets them one after the
     other; all masks are found in the picture as it was given.
     """
 
@@ -42,6 +44,9 @@ class InstructEdit(Settings):
     guidance: GuidanceScale = Field(7.5, description="guidance scale towards the caption after the edit")
     inversion_timestep: InversionTimestep = Field(
         "source", description="timestep at which the inversion asks for eps: source as in Eq. 3, or destination"
+    )
+    variety: Fraction = Field(
+        0.6, description="share of fresh noise at the start of an edit whose seed is not 0; 0 makes all seeds alike"
     )
     description: Description = Field("unclear", description="when the captioner describes the picture to the planner")
     mask_to_grid: ToGrid = Field("area", description="how the mask comes onto the latent grid")
@@ -70,7 +75,7 @@ class InstructEdit(Settings):
         masked = perf_counter()
         image = decoded = picture
         for plan, mask in zip(plans, masks, strict=True):
-            decoded, image = self._edit(image, plan, mask, watch)
+            decoded, image = self._edit(image, plan, mask, request.seed, watch)
         timings = {"plan": planned - began, "mask": masked - planned, "edit": perf_counter() - masked}
         record: dict[str, Any] = {
             "method": "instructedit",
@@ -83,7 +88,7 @@ class InstructEdit(Settings):
 
     @torch.no_grad()
     def _edit(
-        self, picture: Image.Image, plan: Plan, mask: np.ndarray, watch: Watch
+        self, picture: Image.Image, plan: Plan, mask: np.ndarray, seed: int, watch: Watch
     ) -> tuple[Image.Image, Image.Image]:
         """The image editor (Sec. 3.4): the decoded picture, and the same with the pixels outside the mask restored."""
         model = self.pack.text_to_image
@@ -111,9 +116,18 @@ class InstructEdit(Settings):
             return blend(grid, y, trajectory.latents[level])  # Eq. 4; the last blend is with the clean latent
 
         guided = classifier_free(model.denoise, after, null, self.guidance)
-        y0 = ddim_sample(guided, trajectory.latents[k], steps, k, keep_outside)
+        x_r = varied(trajectory, k, steps.alphas[k], self.variety, seed) if seed else trajectory.latents[k]
+        y0 = ddim_sample(guided, x_r, steps, k, keep_outside)
         decoded = put_back(model.autoencoder.decode(y0), view, picture)
         return decoded, composite(decoded, picture, opacity(grid, view, self.feather), view)
+
+
+def varied(trajectory: Trajectory, level: int, alpha: Tensor, share: float, seed: int) -> Tensor:
+    """x_r with `share` of its noise drawn anew: between the inversion (0) and forward noising as in SDEdit (1)."""
+    x0, x_r = trajectory.latents[0], trajectory.latents[level]
+    eps = (x_r - alpha.sqrt() * x0) / (1 - alpha).sqrt()
+    fresh = draw_noise(x0, torch.Generator().manual_seed(seed))
+    return alpha.sqrt() * x0 + (1 - alpha).sqrt() * ((1 - share**2) ** 0.5 * eps + share * fresh)
 
 
 def plans_for(pack: Pack, instruction: str, picture: Image.Image, description: Description) -> tuple[Plan, ...]:

@@ -7,6 +7,7 @@ equal meanings get equal captions (InstructEdit Sec. 3.2: segmentation prompt q,
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import cast
 
 from ..errors import PlanError
 from ..values import NTH, Kind, Plan
@@ -38,7 +39,7 @@ _ITEM = re.compile(
 class Meaning:
     """What one edit asks for, in canonical words; see `meaning_of`."""
 
-    kind: Kind
+    kind: str
     find: tuple[str, ...]
     which: str | tuple[str, ...]
     new: str
@@ -54,7 +55,7 @@ class _Item:
 
 
 def plan_of(
-    kind: Kind, find: Sequence[str], which: str | Sequence[str] = "best", new: str = "", description: str = ""
+    kind: str, find: Sequence[str], which: str | Sequence[str] = "best", new: str = "", description: str = ""
 ) -> Plan:
     """The canonical plan of one edit, with both captions (InstructEdit Sec. 3.2).
 
@@ -73,12 +74,12 @@ def plan_of(
         which=meaning.which,
         before=before,
         after=after,
-        kind=meaning.kind,
+        kind=cast(Kind, meaning.kind),
         description=description,
     )
 
 
-def meaning_of(kind: Kind, find: Sequence[str], which: str | Sequence[str], new: str) -> Meaning:
+def meaning_of(kind: str, find: Sequence[str], which: str | Sequence[str], new: str) -> Meaning:
     """The same edit in canonical words: one spelling, no articles, plural phrases exactly when all are meant.
 
     "green buses" -> "yellow buses" is a recolouring to "yellow"; "1 from left" is "left".
@@ -132,7 +133,7 @@ def _choice(which: str | Sequence[str]) -> str | tuple[str, ...]:
     return several[0] if len(several) == 1 else several or "best"
 
 
-def _recoloured(phrases: tuple[str, ...], new: str) -> tuple[Kind, str]:
+def _recoloured(phrases: tuple[str, ...], new: str) -> tuple[str, str]:
     """A replacement by the same thing in another colour or material is a recolouring; else the replacement itself."""
     adjective, _, noun = new.rpartition(" ")
     same = bool(adjective) and (noun in ("one", "ones") or singular(noun) == singular(head(phrases[0])))
@@ -267,7 +268,7 @@ def _changed(meaning: Meaning, item: _Item) -> str:
         thing = singular(thing)
     rest = _POSITION.sub("", item.rest) if meaning.kind == "move" else item.rest
     named = article(thing) if item.det in ("", "a", "an") else f"{item.det} {thing}"
-    place = "" if meaning.kind == "move" else _POSITION.search(rest)
+    place = None if meaning.kind == "move" else _POSITION.search(rest)
     if place:  # "a cat with a hat on the left"
         return f"{named}{rest[: place.start()]}{_suffix(meaning)}{rest[place.start() :]}"
     return f"{named}{rest}{_suffix(meaning)}"
@@ -282,6 +283,7 @@ def _replaced(meaning: Meaning, description: str) -> tuple[str, str] | None:
         for words in (phrase, singular(phrase)):
             if re.search(rf"\b{re.escape(words)}\b", after):
                 thing = article(_change(meaning)(words)) + _suffix(meaning)
-                after = re.sub(rf"\b(?:(?:a|an)\s+)?{re.escape(words)}\b", lambda _, t=thing: t, after, count=1)
+                thing = thing.replace("\\", "")  # no escape for `sub`
+                after = re.sub(rf"\b(?:(?:a|an)\s+)?{re.escape(words)}\b", thing, after, count=1)
                 break
     return (description, after) if after != description else None

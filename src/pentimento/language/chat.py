@@ -21,7 +21,9 @@ from ..values import Choice, Kind, Plan
 from .captions import NEEDS_FIND
 
 Phrase = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=80, pattern=r"^[^\n{}<>]*$")]
-Caption = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=400, pattern=r"^[^\n{}<>]*$")]
+Caption = Annotated[
+    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=400, pattern=r"^[^\n{}<>]*$")
+]
 
 
 @dataclass(frozen=True)
@@ -97,9 +99,7 @@ class Chat:
                 raise PlanError(f"the language model sees no edit in {instruction[:60]!r}: say what to change")
             return tuple(_plan(edit, description) for edit in answer.edits)
         attempts = self.settings.retries + 1
-        raise PlanError(
-            f"the language model gave no usable plan in {attempts} attempts ({error}): put it more simply, or give a plan"
-        )
+        raise PlanError(f"no usable plan from the language model in {attempts} attempts ({error}): say it more simply")
 
 
 def opening() -> tuple[Message, ...]:
@@ -131,6 +131,21 @@ def read_answer(reply: str) -> ChatAnswer:
     return answer
 
 
+def load(folder: Path) -> Chat:
+    """A planner from a pack's folder: chat.json (`ChatSettings`) names an endpoint, else it is a local model.
+
+    Raises PackError when the folder holds neither, or the endpoint cannot be asked.
+    """
+    named = folder / "chat.json"
+    if not named.is_file():
+        return Chat(load_local(folder, ChatSettings()))
+    try:
+        settings = ChatSettings.model_validate_json(named.read_text(encoding="utf-8"))
+    except ValidationError as error:
+        raise PackError(f"{named} cannot be used ({_one_line(error)}): mend it, or install the pack again") from error
+    return Chat(connect(settings), settings)
+
+
 def connect(settings: ChatSettings, key: str = "") -> Complete:
     """Asks an OpenAI-compatible endpoint. An empty `key` reads OPENAI_API_KEY; local servers need none.
 
@@ -140,7 +155,9 @@ def connect(settings: ChatSettings, key: str = "") -> Complete:
     try:
         from openai import OpenAI, OpenAIError
     except ImportError as error:
-        raise PackError("a language model by endpoint needs the openai package: pip install 'pentimento[llm]'") from error
+        raise PackError(
+            "a language model by endpoint needs the openai package: pip install 'pentimento[llm]'"
+        ) from error
     base_url = settings.base_url or os.environ.get("OPENAI_BASE_URL") or None
     key = key or os.environ.get("OPENAI_API_KEY", "")
     if not key and base_url is None:
@@ -152,7 +169,9 @@ def connect(settings: ChatSettings, key: str = "") -> Complete:
             return completed(client, settings, talk)
         except OpenAIError as error:
             where = base_url or "the default endpoint"
-            raise PlanError(f"the language model at {where} does not answer ({_one_line(error)}): check its address") from error
+            raise PlanError(
+                f"the language model at {where} does not answer ({_one_line(error)}): check its address"
+            ) from error
 
     return complete
 
@@ -187,7 +206,9 @@ def load_local(folder: Path, settings: ChatSettings) -> Complete:
         import torch
 
         tokens = tokenizer(prompt_of(tokenizer, talk), return_tensors="pt")
-        sampling = {"do_sample": True, "temperature": settings.temperature} if settings.temperature else {"do_sample": False}
+        sampling = (
+            {"do_sample": True, "temperature": settings.temperature} if settings.temperature else {"do_sample": False}
+        )
         with torch.inference_mode():
             out = model.generate(
                 **tokens, max_new_tokens=settings.max_tokens, pad_token_id=tokenizer.eos_token_id, **sampling

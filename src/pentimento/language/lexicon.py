@@ -38,9 +38,11 @@ PHRASES: dict[str, dict[str, str]] = {  # how a caption says these values
     "time": {"day": "by day", "night": "at night", "sunset": "at sunset", "morning": "in the morning"},
     "season": {name: f"in {name}" for name in ("summer", "autumn", "winter", "spring")},
 }
-STANDING_ON = frozenset("beach street road moon stage island bridge farm planet table grass sand snow lava field".split())
+STANDING_ON = frozenset(
+    "beach street road moon stage island bridge farm planet table grass sand snow lava field".split()
+)
 UNCOUNTABLE = frozenset(
-    "grass sand snow water sea lava bread juice rice corn cheese butter honey milk coffee tea wine beer soup sugar "
+    "grass sand snow water sea lava rice corn cheese butter honey milk coffee tea wine beer soup sugar "
     "salt flour hair fur wool wood gold silver metal glass paper plastic fire smoke fog rain ice mud moss ivy hay "
     "straw money jewellery jewelry furniture clothing luggage bacon spaghetti pasta ketchup mustard broccoli spinach "
     "garlic chocolate space heaven daylight sunlight moonlight lightning foliage graffiti confetti foam steam".split()

@@ -4,6 +4,8 @@ It peels off politeness, tries the patterns of each kind in order, and reads the
 articles, positions, sizes and ordinals.
 """
 
+# ruff: noqa: E501 - one pattern a line reads best
+
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -38,19 +40,24 @@ _SIDES = {
 }  # fmt: skip
 _NTH = (
     re.compile(rf"^(?:the )?(?P<k>{_ORDER}) (?P<n>.+?) (?:counted )?from (?:the )?(?P<d>left|right|top|bottom)$"),
-    re.compile(rf"^(?:the )?(?P<n>.+?) (?:that is |which is |in )?(?P<k>{_ORDER}) (?:place )?from (?:the )?(?P<d>left|right|top|bottom)$"),
+    re.compile(
+        rf"^(?:the )?(?P<n>.+?) (?:that is |which is |in )?(?P<k>{_ORDER}) (?:place )?from (?:the )?(?P<d>left|right|top|bottom)$"
+    ),
     re.compile(rf"^(?:counting )?from the (?P<d>left|right|top|bottom),? the (?P<k>{_ORDER}) (?P<n>.+)$"),
     re.compile(rf"^the (?P<k>{_ORDER}) of the (?P<n>.+?) from the (?P<d>left|right|top|bottom)$"),
     re.compile(r"^(?:the )?(?P<n>.+?) number (?P<k>[1-9]) from the (?P<d>left|right|top|bottom)$"),
 )
+_WHICH = re.compile(r"^(?P<n>.+?) (?:that|which) is (?P<d>[a-z-]+)$")
 _BEHIND = re.compile(
     r"^(?P<n>.+?),? (?:(?:that|which|who) (?:is|are|stands?|sits?) |standing |sitting |over |furthest |farthest )?"
     r"(?:on|to|at|in) the (?:far |very |upper |lower )?(?P<d>left|right|middle|cent(?:er|re)|top|bottom|left-hand|right-hand)"
-    r"(?: side| part| edge)?$"
+    r"(?: side| part| edge| of the (?:picture|photo|image))?$"
 )
 _OF = re.compile(r"^(?:the )?(?P<d>[a-z-]+)(?: one)? of the (?:two |three )?(?P<n>.+)$")
 _FRONT = re.compile(r"^(?:the )?(?:far )?(?P<d>[a-z-]+) (?P<n>.+)$")
-_ALL = re.compile(r"^(?:all(?: of)?(?: the| those)?|every(?: single| one of the)?|each(?: and every| of the| one of the)?|both(?: the)?|any and all) (?P<n>.+)$")
+_ALL = re.compile(
+    r"^(?:all(?: of)?(?: the| those)?|every(?: single| one of the)?|each(?: and every| of the| one of the)?|both(?: the)?|any and all) (?P<n>.+)$"
+)
 _PRONOUN = re.compile(r"^(?:it|him|her|them|he|she|they|this|that|one|these|those)$")
 _WHOLE = r"(?:it|this|the (?:picture|photo|image|scene|whole (?:thing|picture))|everything)"
 _VALUE_WORDS: dict[str, dict[str, str]] = {
@@ -71,7 +78,9 @@ _STYLE = re.compile(
     r"sketch|mosaic|comic|cartoon|woodcut|fresco|engraving|etching)\b"
 )
 _BIGGER = re.compile(r"^(?:much |a bit |a lot |a little )?(?P<big>bigger|larger|big|large|huge|giant|taller|enormous)$")
-_SMALLER = re.compile(r"^(?:much |a bit |a lot |a little )?(?P<small>smaller|small|tiny|tinier|little|shorter|miniature)$")
+_SMALLER = re.compile(
+    r"^(?:much |a bit |a lot |a little )?(?P<small>smaller|small|tiny|tinier|little|shorter|miniature)$"
+)
 _DIRECTION = re.compile(
     r"^(?:over |a bit |further )*(?:to|on|at|in|into)?\s?(?:the )?(?:upper |lower )?"
     r"(?P<d>left|right|middle|cent(?:er|re)|top|bottom|up|down)\w*(?:-hand)?(?: side| part)?$"
@@ -91,10 +100,11 @@ class _Found:
 _CHANGES = tuple(
     re.compile(pattern)
     for pattern in (
-        rf"^(?:change|turn|transform|convert|make|morph|recolou?r|switch|\w+) {_X} (?:into|to) {_Y}$",
+        rf"^(?:i want|i'd like|i would like) {_X} to (?:be|become) {_Y}$",
+        rf"^(?:change|turn|transform|convert|make|morph|recolou?r|switch|(?!i |let|have|instead|take|what|how|can|could)\w+) {_X} (?:into|to) {_Y}$",
         rf"^(?:replace|swap|exchange|trade|substitute|switch) {_X} (?:with|by|for|out for|out with) {_Y}$",
-        rf"^substitute (?P<y>.+?) for (?P<x>.+)$",
-        rf"^(?:use |put |draw |paint |i want |i'd like |i would like |there should be |we need |give me )?(?P<y>.+?) (?:instead of|in place of|rather than|where|at the spot of) (?P<x>.+?)(?: is| stands(?: now)?)?$",
+        r"^substitute (?P<y>.+?) for (?P<x>.+)$",
+        r"^(?:use |put |draw |paint |i want |i'd like |i would like |there should be |we need |give me )?(?P<y>.+?) (?:instead of|in place of|rather than|where|at the spot of) (?P<x>.+?)(?: is| stands(?: now)?)?$",
         rf"^(?:instead of|rather than) {_X},? (?:show |i want |i'd like )?{_Y}$",
         rf"^(?:let|have) {_X} (?:be|become|turn into|look like) {_Y}$",
         rf"^(?:what if|how would it look if|imagine|pretend(?: that)?) {_X} (?:were|was|is|became|becomes|turned into|had been) {_Y}$",
@@ -110,13 +120,13 @@ _CHANGES = tuple(
 _ADDS = tuple(
     re.compile(pattern)
     for pattern in (
-        rf"^(?:add|attach) (?P<y>.+?) (?:to|on top of|on) (?P<x>.+)$",
-        rf"^(?:put|place|stick|draw|let there be|i want|i'd like|there should be|what if there was|it would be nice to see) (?P<y>.+?) (?:on|onto|upon) (?P<x>.+)$",
+        r"^(?:add|attach) (?P<y>.+?) (?:to|on top of|on) (?P<x>.+)$",
+        r"^(?:put|place|stick|draw|let there be|i want|i'd like|there should be|what if there was|it would be nice to see) (?P<y>.+?) (?:on|onto|upon) (?P<x>.+)$",
         rf"^(?:let|make|have) {_X} (?:wear|have) {_Y}$",
         rf"^(?:dress) {_X} in {_Y}$",
         rf"^(?:equip|decorate|show) {_X} with {_Y}$",
-        rf"^give (?P<y>an? .+?) to (?P<x>.+)$",
-        rf"^give (?P<x>.+?) (?P<y>(?:an?|some) .+|glasses|sunglasses)$",
+        r"^give (?P<y>an? .+?) to (?P<x>.+)$",
+        r"^give (?P<x>.+?) (?P<y>(?:an?|some) .+|glasses|sunglasses)$",
         rf"^(?:i want|i'd like|i would like) {_X} (?:to wear|to have|with) {_Y}$",
         rf"^what if {_X} (?:had|wore) {_Y}$",
         rf"^how would {_X} look with {_Y}$",
@@ -134,7 +144,7 @@ _REMOVES = tuple(
     re.compile(pattern)
     for pattern in (
         rf"^(?:remove|delete|erase|drop|hide|eliminate|discard|get rid of|lose|clear|cut(?: out)?|take (?:away|out)|crop out|wipe out|"
-        rf"paint over|leave out|edit out|throw out|clean away) {_X}(?: from .+| out| away)?$",
+        rf"paint over|leave out|edit out|throw out|clean away) {_X}(?: from the (?:picture|photo|image|scene|frame)| out| away)?$",
         rf"^(?:take|throw|cut|send) {_X} (?:away|out|off)(?: .+)?$",
         rf"^(?:make|let) {_X} (?:disappear|vanish|go away|be gone)$",
         rf"^(?:there should be )?(?:no|no more|without) {_X}$",
@@ -150,13 +160,16 @@ _REMOVES = tuple(
 _LOOKS = tuple(
     re.compile(pattern)
     for pattern in (
+        rf"^(?:change|set|make|switch)? ?the (?:colou?r|shade|material) of {_X}(?: over)?(?: to| into| should be)? (?P<y>\w+)$",
+        rf"^(?:let|have|i want|i'd like) {_X} (?:to )?(?:be )?made (?:of|from|out of) {_Y}$",
+        rf"^{_X} (?:should|must|could|needs to) (?:be made|consist) (?:of|from|out of) {_Y}$",
+        rf"^make {_X} look (?:like )?{_Y}$",
         rf"^(?:colou?r|paint|dye|tint|make|turn|recolou?r|change|let|have|i want|i'd like) {_X}(?: to be| be| look| in| to)? (?P<y>[\w-]+)$",
-        rf"^(?:change|set|make|switch) the (?:colou?r|shade|material) of {_X}(?: over)?(?: to| into)? {_Y}$",
         rf"^(?:change|make) (?P<x>the .+?)(?:'s)? (?:colou?r|material) (?:to|into) {_Y}$",
         rf"^give {_X} a (?:coat of )?(?P<y>\w+) (?:paint|colou?r|tone|look|surface|finish)$",
         rf"^(?:make|build|carve|form|render|cover) {_X} (?:out of|from|of|in|with|like) {_Y}$",
         rf"^(?:what if )?{_X} (?:is|was|were)?\s?(?:entirely )?(?:made|built) (?:of|from|out of) {_Y}$",
-        rf"^use (?P<y>\w+) (?:for|as the (?:colou?r|material) (?:of|for)) (?P<x>.+)$",
+        r"^use (?P<y>\w+) (?:for|as the (?:colou?r|material) (?:of|for)) (?P<x>.+)$",
         rf"^{_X} (?:in|would look good in|should have a) (?P<y>\w+)(?: colou?r)?$",
         rf"^{_X} (?:should|must|could|needs to|ought to) be {_Y}$",
         rf"^(?:wouldn't|what if|can|could) {_X} (?:be|was|were)(?: nicer if it was)? (?P<y>\w+)$",
@@ -169,8 +182,12 @@ _SIZES = tuple(
         rf"^(?:what if )?{_X} (?:should be|must be|could be|needs to be|was|were|should get|ought to be) (?P<y>(?:much |a bit |a lot )?[\w-]+)$",
     )
 )
-_GROW = re.compile(rf"^(?P<v>enlarge|magnify|expand|upscale|grow|scale up|increase the size of|double the size of) {_X}(?: a bit)?$")
-_SHRINK = re.compile(rf"^(?P<v>shrink|reduce|downscale|minify|scale down|(?:decrease|reduce|halve) the size of) {_X}(?: a bit)?$")
+_GROW = re.compile(
+    rf"^(?P<v>enlarge|magnify|expand|upscale|grow|scale up|increase the size of|double the size of) {_X}(?: a bit)?$"
+)
+_SHRINK = re.compile(
+    rf"^(?P<v>shrink|reduce|downscale|minify|scale down|(?:decrease|reduce|halve) the size of) {_X}(?: a bit)?$"
+)
 _TOO = re.compile(rf"^(?:why is )?{_X} (?:is too|looks too|so) (?P<y>\w+)$")
 _MOVES = tuple(
     re.compile(pattern)
@@ -187,7 +204,7 @@ _BACKGROUND = tuple(
         rf"^.*\b(?:background|backdrop|scene|place) (?:to|with|into|for|as|is|was|were|should be|should look like|be|->|=>|:) {_Y}$",
         rf"^(?:make|let) the (?:background|backdrop)(?: be)? {_Y}$",
         rf"^background:? (?:->|=>)? ?{_Y}$",
-        rf"^(?:put|use|have|show|i want|i'd like|there should be|set)?\s?(?P<y>.+?) (?:in|as|for|behind) (?:the |a )?(?:background|backdrop)$",
+        r"^(?:put|use|have|show|i want|i'd like|there should be|set)?\s?(?P<y>.+?) (?:in|as|for|behind) (?:the |a )?(?:background|backdrop)$",
         rf"^(?:put|place|move|set|transport|take|let) (?:everything|it all|them|us|the whole thing)(?: happen)? (?:in|on|at|to) {_Y}$",
         rf"^(?:make it take place|it should be|what if they were|i want it to be) (?:in|on|at) {_Y}$",
     )
@@ -211,7 +228,9 @@ def _plan(found: _Found, instruction: str, description: str) -> Plan:
     if any(_PRONOUN.match(phrase) for phrase in find):
         named = _first_noun(description)
         if not named:
-            raise PlanError(f"{instruction[:60]!r} names nothing to edit: name the thing, or give --description or --image")
+            raise PlanError(
+                f"{instruction[:60]!r} names nothing to edit: name the thing, or give --description or --image"
+            )
         find, which = (named,), "all" if lexicon.is_plural(named) else "best"
     return plan_of(found.kind, find, which, found.new, description)
 
@@ -233,6 +252,9 @@ def _peeled(text: str) -> str:
 
 def _parts(text: str) -> tuple[_Found, ...]:
     """The edits of a text: cut at a joining word when both halves can be read, else read as one."""
+    whole = _one(text)
+    if whole and whole.kind == "replace" and re.match(r"^(?:instead of|rather than|take out|remove|erase) ", text):
+        return (whole,)
     for match in re.finditer(r",? and then |,? and also |[,;.] also,? |;|\. |, then |, and |, | and | plus | & ", text):
         first, second = _peeled(text[: match.start()]), _peeled(text[match.end() :])
         verb = re.match(r"^(make|turn|change|paint|colou?r)\b", first)
@@ -241,10 +263,9 @@ def _parts(text: str) -> tuple[_Found, ...]:
         one, two = _one(first), _one(second)
         if one and two and (verb or re.match(r"^(?:\w+ ){1,2}(?:the|all|every|it|an?)\b", second)):
             return (one, *_parts(second))
-    one = _one(text)
-    if one is None:
+    if whole is None:
         raise PlanError(f"no rule reads {text[:60]!r}: put it as 'change the cat to a tiger' or 'make the car red'")
-    return (one,)
+    return (whole,)
 
 
 def _one(text: str) -> _Found | None:
@@ -260,13 +281,21 @@ def _thing(text: str) -> tuple[tuple[str, ...], str | tuple[str, ...]]:
     both = re.match(r"^(the .+?|.+?) (?:and|as well as) (?:the )?(.+)$", text)
     if both:
         (first, one), (second, two) = _thing(both[1]), _thing("the " + both[2])
-        if second[0] in ("one", lexicon.singular(first[0])) and one != two and isinstance(one, str) and isinstance(two, str):
+        if (
+            second[0] in ("one", lexicon.singular(first[0]))
+            and one != two
+            and isinstance(one, str)
+            and isinstance(two, str)
+        ):
             return first, (one, two)
         return (*first, *second), one
     for pattern in _NTH:
         if match := pattern.match(text):
             number = _NUMBERS.get(match["k"]) or int(match["k"])
             return (tidy(match["n"]),), f"{number} from {match['d']}"
+    text = re.sub(r" (?:in the (?:picture|photo|image|scene)|here)$", "", text)
+    if (match := _WHICH.match(text)) and match["d"] in _SIDES:
+        return (lexicon.singular(tidy(match["n"])),), _SIDES[match["d"]]
     if match := _BEHIND.match(text):
         return (lexicon.singular(tidy(match["n"])),), _SIDES.get(match["d"], "best")
     if (match := _OF.match(text)) and match["d"] in _SIDES:
@@ -367,12 +396,14 @@ def _reads_addition(text: str) -> _Found | None:
         return _Found("add", *_thing(match["x"]), "smile")
     for pattern in _ADDS:
         match = pattern.match(text)
-        if match and not re.search(r"\b(?:picture|photo|image|scene|background)$", match["x"]):
+        if match and not re.search(r"^(?:the |this )?(?:picture|photo|image|scene|background)$", match["x"]):
             return _Found("add", *_thing(match["x"]), tidy(match["y"]))
     return None
 
 
 def _reads_change(text: str) -> _Found | None:
+    if re.match(r"^(?:add|insert|include) ", text):
+        return None
     for pattern in _CHANGES:
         if match := pattern.match(text):
             looks = _looks(match["y"]) if not re.match(r"^an? ", match["y"]) else None
@@ -389,7 +420,15 @@ def _reads_alone(text: str) -> _Found | None:
     return _Found("add", (), "best", tidy(match["y"])) if match else None
 
 
+def _reads_swap(text: str) -> _Found | None:
+    """What only looks like a removal: "take out the cat and put in a dog"."""
+    match = re.match(rf"^(?:take out|remove|erase|get rid of) {_X},? (?:and|then) (?:put(?: in)?|add|draw) {_Y}$", text)
+    if match:
+        return _Found("replace", *_thing(match["x"]), tidy(re.sub(r" (?:there|instead)$", "", match["y"])))
+    return None
+
+
 _READERS: tuple[Callable[[str], _Found | None], ...] = (
-    _reads_whole, _reads_background, _reads_removal, _reads_size, _reads_move, _reads_addition, _reads_looks,
+    _reads_whole, _reads_background, _reads_swap, _reads_removal, _reads_size, _reads_move, _reads_addition, _reads_looks,
     _reads_change, _reads_alone,
 )  # fmt: skip

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 from pydantic import BaseModel, ConfigDict, Field
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
@@ -68,8 +68,8 @@ class Word:
 
 @dataclass(frozen=True)
 class Batch:
-    """Texts for the model. `letters` are the distinct words as bytes, `known` their numbers among the frame words (0 for
-    none), `index` which of them stands where.
+    """Texts for the model. `letters` are the distinct words as bytes, `known` their numbers among the frame words
+    (0 for none), `index` which of them stands where.
 
     `parts` is 0 for padding, 1 for the instruction's words, 2 for the description's. Answers are -100 where there is
     nothing to answer; they are all -100 when the batch only asks.
@@ -234,7 +234,9 @@ def batch_of(
             index[i, j] = table.setdefault(word.text, len(table))
             parts[i, j] = 1 if j < len(read) else 2
         if answers:
-            _write_answers(answers[i], len(read), tags[i, : len(read) + len(described)], {k: v[i] for k, v in heads.items()})
+            _write_answers(
+                answers[i], len(read), tags[i, : len(read) + len(described)], {k: v[i] for k, v in heads.items()}
+            )
     letters = np.stack([_bytes(word) for word in table])
     return Batch(
         torch.from_numpy(letters),
@@ -330,14 +332,18 @@ def _ranges(marks: Sequence[int], begin: int) -> tuple[range, ...]:
     return tuple(runs)
 
 
-def plans_of(answers: Sequence[Answer], instruction: str, description: str = "", doubt: float = 0.0) -> tuple[Plan, ...]:
+def plans_of(
+    answers: Sequence[Answer], instruction: str, description: str = "", doubt: float = 0.0
+) -> tuple[Plan, ...]:
     """Copies the marked words out of the texts and makes the canonical plans.
 
     Raises:
         PlanError: there is no edit, a doubtful one, or one that lacks what its kind needs.
     """
     if not answers:
-        raise PlanError(f"found no edit in {_short(instruction)}: say in English what to change, as in 'make the cat a tiger'")
+        raise PlanError(
+            f"found no edit in {_short(instruction)}: say in English what to change, as in 'make the cat a tiger'"
+        )
     read, described = words_of(instruction), words_of(description)
     plans = []
     for answer in answers:
@@ -349,7 +355,9 @@ def plans_of(answers: Sequence[Answer], instruction: str, description: str = "",
                 raise PlanError(
                     f"{_short(instruction)} names nothing to edit: name the thing, or give --description or --image"
                 )
-            raise PlanError(f"{_short(instruction)} does not say what to edit: name the thing as it is seen in the picture")
+            raise PlanError(
+                f"{_short(instruction)} does not say what to edit: name the thing as it is seen in the picture"
+            )
         new = answer.value or (_copy(instruction, read, answer.new[0]) if answer.new else "")
         if answer.kind in NEEDS_NEW and not new:
             raise PlanError(f"{_short(instruction)} does not say what is wanted: say it, as in 'make the cat a tiger'")
@@ -358,9 +366,11 @@ def plans_of(answers: Sequence[Answer], instruction: str, description: str = "",
                 f"not sure what {_short(instruction)} asks for: put it more simply, as in 'change the cat to a tiger'"
             )
         if answer.kind == "add" and answer.pronoun and not find:
-            raise PlanError(f"{_short(instruction)} names nothing to edit: name the thing, or give --description or --image")
+            raise PlanError(
+                f"{_short(instruction)} names nothing to edit: name the thing, or give --description or --image"
+            )
         which = answer.which if len(answer.which) > 1 else answer.which[0]
-        plans.append(plan_of(answer.kind, find, which, new, description))  # type: ignore[arg-type]
+        plans.append(plan_of(answer.kind, find, which, new, description))
     return tuple(dict.fromkeys(plans))
 
 
@@ -386,5 +396,7 @@ def load(folder: Path) -> TaggerNet:
         net = TaggerNet(settings)
         net.load_state_dict({k: v.float() for k, v in load_file(folder / "model.safetensors").items()})
     except (OSError, ValueError, RuntimeError, SafetensorError) as error:
-        raise PackError(f"{folder} holds no language model: {str(error).splitlines()[0]}; install the pack again") from error
+        raise PackError(
+            f"{folder} holds no language model: {str(error).splitlines()[0]}; install the pack again"
+        ) from error
     return net.eval()

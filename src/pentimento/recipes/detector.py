@@ -45,7 +45,7 @@ GROUPS = {
     "furniture": ("furniture", "pieces of furniture"), "food": ("food", "foods"),
 }  # fmt: skip
 LOOKS = (*COLOURS, *MATERIALS)
-MOST = 12  # things in a picture
+MOST, CELLS = 10, 4  # things in a picture, and cells of each, that are named in the lesson
 STUFF = {
     "background": ("background", "backdrop", "surroundings"), "sky": ("sky",), "ground": ("ground", "terrain"),
     "wall": ("wall", "walls"), "floor": ("floor",),
@@ -80,13 +80,14 @@ class Batch(NamedTuple):
 
     pictures: Tensor  # uint8 (b, 3, side, side)
     spelled: Tensor  # uint8 (b, k, words, letters)
+    parts: Tensor  # bool (b, k) whether a phrase asks for what is worn
     heat: Tensor  # (b, k, g, g)
     region: Tensor  # (b, k, g, g)
     offsets: Tensor  # (b, 2, 4, g, g)
     weight: Tensor  # (b, 2, g, g)
-    cells: Tensor  # long (b, m) the cell that holds the centre of each thing, -1 for none
-    nouns: Tensor  # long (b, m) which of NOUNS it is
-    colours: Tensor  # long (b, m) which of LOOKS it is, -1 where that cannot be said
+    cells: Tensor  # long (b, m) some cells that things cover, -1 for none
+    nouns: Tensor  # long (b, m) which of NOUNS covers the cell
+    colours: Tensor  # long (b, m) which of LOOKS it has, -1 where that cannot be said
     lessons: Tensor  # uint8 (NOUNS + LOOKS, words, letters) a phrase for each noun, and for each look
 
 
@@ -205,7 +206,7 @@ class Question(NamedTuple):
 
 def questions(look: Look, count: int, rng: np.random.Generator) -> list[Question]:
     """`count` different phrases about a look, true and false ones."""
-    true = _true(look, rng)
+    true = true_questions(look, rng)
     rng.shuffle(true)
     true = true[: count // 2 + 1]
     asked = {question.phrase: question for question in true}
@@ -226,7 +227,7 @@ def colours_of(thing: Thing) -> tuple[str, ...]:
     return (thing.colour or thing.material or NOUNS[thing.noun].base,)
 
 
-def _true(look: Look, rng: np.random.Generator) -> list[Question]:
+def true_questions(look: Look, rng: np.random.Generator) -> list[Question]:
     seen, found = _seen(look), []
     for noun in dict.fromkeys(thing.noun for thing, _ in seen):
         masks = tuple(mask for thing, mask in seen if thing.noun == noun)
@@ -323,7 +324,7 @@ def batch(phrases: int, step: int, batch_size: int, split: str = "train") -> Bat
     """The batch of a step; pictures are counted through from the first step's first."""
     config = DetectorConfig()
     grid, stride = config.grid, config.stride
-    pictures, spelled, heats, regions, offsets, weights = [], [], [], [], [], []
+    pictures, spelled, parts, heats, regions, offsets, weights = [], [], [], [], [], [], []
     cells, nouns, colours = [], [], []
     for look, rng in looks(step * batch_size, batch_size, split):
         asked = questions(look, phrases, rng)
@@ -342,62 +343,79 @@ def batch(phrases: int, step: int, batch_size: int, split: str = "train") -> Bat
                     kept, target = targets[question.kind == "part"]
                     index = next(i for i, other in enumerate(kept) if other is mask)
                     heat[k] = np.maximum(heat[k], target.heat[index])
-        cell, noun, colour = lesson(look, grid, stride)
+        cell, noun, colour = lesson(look, rng, grid, stride)
         cells.append(cell)
         nouns.append(noun)
         colours.append(colour)
         pictures.append(look.image.transpose(2, 0, 1))
         spelled.append(spell([question.phrase for question in asked]))
+        parts.append([question.kind == "part" for question in asked])
         heats.append(heat)
         regions.append(region)
         offsets.append([target.offsets for _, target in targets])
         weights.append([target.weight for _, target in targets])
     return Batch(
-        torch.from_numpy(np.stack(pictures)), torch.stack(spelled), torch.from_numpy(np.stack(heats)),
-        torch.from_numpy(np.stack(regions)), torch.from_numpy(np.array(offsets)), torch.from_numpy(np.array(weights)),
-        torch.tensor(cells), torch.tensor(nouns), torch.tensor(colours), spell(lesson_phrases(step)),
+        torch.from_numpy(np.stack(pictures)), torch.stack(spelled), torch.tensor(parts),
+        torch.from_numpy(np.stack(heats)), torch.from_numpy(np.stack(regions)), torch.from_numpy(np.array(offsets)),
+        torch.from_numpy(np.array(weights)), torch.tensor(cells), torch.tensor(nouns), torch.tensor(colours),
+        spell(lesson_phrases(step)),
     )  # fmt: skip
 
 
-def lesson(look: Look, grid: int, stride: int) -> tuple[list[int], list[int], list[int]]:
-    """The centre cell, the noun and the look of each visible thing, filled up to MOST with -1."""
+def lesson(look: Look, rng: np.random.Generator, grid: int, stride: int) -> tuple[list[int], list[int], list[int]]:
+    """CELLS cells of each visible thing, its centre first; their nouns and looks; filled up with -1."""
     names, cells, nouns, colours = list(NOUNS), [], [], []
     for thing, mask in _seen(look):
         left, top, right, bottom = box_of(mask)
         column, row = (min(int((a + b) / 2 / stride), grid - 1) for a, b in ((left, right), (top, bottom)))
-        cells.append(row * grid + column)
-        nouns.append(names.index(thing.noun))
+        covered = np.flatnonzero(mask.reshape(grid, stride, grid, stride).mean((1, 3)) > 0.6)
+        others = rng.choice(covered, CELLS - 1).tolist() if len(covered) else []
         colour = colours_of(thing)[0]
         known = colour and look.scene.style not in GREY_STYLES
-        colours.append(LOOKS.index(colour) if known else -1)
-    return tuple((values + [-1] * MOST)[:MOST] for values in (cells, nouns, colours))
+        mine = [row * grid + column, *others]
+        cells += mine
+        nouns += [names.index(thing.noun)] * len(mine)
+        colours += [LOOKS.index(colour) if known else -1] * len(mine)
+    most = CELLS * MOST
+    return tuple((values + [-1] * most)[:most] for values in (cells, nouns, colours))
 
 
 def lesson_phrases(step: int) -> list[str]:
-    """A phrase for each noun, some plural, some with a look; then one for each look, with some noun."""
+    """A phrase for each noun, some plural, some with a look or another name; then one for each look, with some noun."""
     rng = np.random.default_rng([14, step])
     phrases = []
     for noun in NOUNS.values():
         look = f"{rng.choice(LOOKS)} " if rng.random() < 0.4 else ""
-        phrases.append(look + (noun.plural if rng.random() < 0.35 else noun.name))
+        name = noun.plural if rng.random() < 0.35 else noun.name
+        if noun.name in SYNONYMS and rng.random() < 0.2:
+            name = str(rng.choice(SYNONYMS[noun.name]))
+        phrases.append(look + name)
     return phrases + [f"{look} {rng.choice(list(NOUNS))}" for look in LOOKS]
 
 
-def lesson_loss(features: Tensor, keys: dense.Keys, batch: Batch) -> Tensor:
-    """Cross-entropy of every visible thing's noun among all nouns, and of its look among all looks.
+@lru_cache
+def anchors() -> Tensor:
+    """A fixed random vector for each noun and each look, (NOUNS + LOOKS, match).
 
-    The first view of the heat map learns nouns and the second looks, whatever else the phrase says.
+    Left to themselves, phrases and pictures that know nothing yet pull each other's vectors to zero. So both first
+    learn to meet at these.
     """
+    generator = torch.Generator().manual_seed(0)
+    return 0.5 * torch.randn(len(NOUNS) + len(LOOKS), DetectorConfig().match, generator=generator)
+
+
+def lesson_loss(features: dense.Features, keys: dense.Keys, batch: Batch) -> Tensor:
+    """Cells name their noun among all nouns and their look among all looks; phrases come to their anchors."""
     there = batch.cells >= 0
-    where = batch.cells.clamp_min(0)[:, None, None].expand(-1, *features.shape[2:4], -1)
-    at = features[:, 0].flatten(3).gather(3, where).permute(0, 3, 1, 2)[there]  # (n, 2 views, match)
-    n = len(NOUNS)
-    noun = (at[:, 0] @ keys.vectors[:n, 0, 0].T).float() + keys.biases[:n, 0, 0]
-    look = (at[:, 1] @ keys.vectors[n:, 0, 1].T).float() + keys.biases[n:, 0, 1]
+    where = batch.cells.clamp_min(0)[:, None, None].expand(-1, *features.views.shape[1:3], -1)
+    at = features.views.flatten(3).gather(3, where).permute(0, 3, 1, 2)[there]  # (n, 2, match)
+    n, fixed = len(NOUNS), anchors().to(at.device)
+    noun, look = (at[:, 0] @ fixed[:n].T).float(), (at[:, 1] @ fixed[n:].T).float()
     target = batch.colours[there]
     told = (target >= 0).sum().clamp_min(1)
     of_looks = F.cross_entropy(look, target, ignore_index=-1, reduction="sum") / told
-    return F.cross_entropy(noun, batch.nouns[there]) + of_looks
+    of_words = F.mse_loss(keys.vectors[:n, 0].float(), fixed[:n]) + F.mse_loss(keys.vectors[n:, 1].float(), fixed[n:])
+    return F.cross_entropy(noun, batch.nouns[there]) + of_looks + 4 * of_words
 
 
 def loss(model: nn.Module, batch: Batch, generator: torch.Generator) -> Tensor:
@@ -406,24 +424,23 @@ def loss(model: nn.Module, batch: Batch, generator: torch.Generator) -> Tensor:
     Generalized Focal Loss (Li et al. 2020), Eq. 5, with beta = 2; Generalized IoU (Rezatofighi et al. 2019).
     """
     light = 1 + 0.15 * (torch.rand(2, len(batch.pictures), 1, 1, 1, generator=generator) * 2 - 1).to(batch.heat.device)
-    pictures = (batch.pictures.float() / 127.5 - 1) * light[0] + light[1] - 1
-    features, offsets = model.looks(pictures)
-    asked = model.keys(torch.cat([batch.spelled.flatten(0, 1), batch.lessons]))
-    count = batch.spelled.shape[:2].numel()
-    own = dense.Keys(*(part[:count].unflatten(0, batch.spelled.shape[:2]) for part in asked))
-    heat, region = dense.agree(features, own).unbind(2)
-    taught = lesson_loss(features, dense.Keys(*(part[count:] for part in asked)), batch)
+    features = model((batch.pictures.float() / 127.5 - 1) * light[0] + light[1] - 1)
+    b, k = batch.spelled.shape[:2]
+    words = model.keys(torch.cat([batch.spelled.flatten(0, 1), batch.lessons]))
+    asked = dense.Keys(*(part[: b * k].unflatten(0, (b, k)) for part in words))
+    heat, region = dense.agree(features, asked, batch.parts)
     focus = (heat.sigmoid() - batch.heat).detach().square()
     instances = (batch.heat == 1).sum().clamp_min(1)
     heat_loss = (focus * F.binary_cross_entropy_with_logits(heat, batch.heat, reduction="none")).sum() / instances
     weight = batch.weight * (batch.weight > 0.2)
-    box_loss = ((1 - giou(offsets, batch.offsets)) * weight).sum() / weight.sum().clamp_min(1)
+    box_loss = ((1 - giou(features.offsets, batch.offsets)) * weight).sum() / weight.sum().clamp_min(1)
     covered = region.sigmoid()
     shared, both = (covered * batch.region).sum((2, 3)), (covered + batch.region).sum((2, 3))
     there = batch.region.sum((2, 3)) > 4
     dice = ((1 - (2 * shared + 1) / (both + 1)) * there).sum() / there.sum().clamp_min(1)
     region_loss = 5 * F.binary_cross_entropy_with_logits(region, batch.region) + 0.5 * dice
-    return heat_loss + box_loss + region_loss + taught
+    taught = lesson_loss(features, dense.Keys(*(part[b * k :] for part in words)), batch)
+    return 0.3 * heat_loss + box_loss + region_loss + taught
 
 
 def giou(one: Tensor, other: Tensor) -> Tensor:

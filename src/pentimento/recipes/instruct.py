@@ -78,7 +78,7 @@ def job(settings: Settings, pack_dir: Path) -> Job:
         ids = torch.where(dropped.text[:, None].to(batch.ids.device), null.to(batch.ids.device), batch.ids)
         picture = batch.before * (~dropped.image).to(batch.before.device).float()[:, None, None, None]
         states = net.text(ids).last_hidden_state
-        return noise_loss(lambda x, t: net(torch.cat([x, picture], 1), t, states), batch.after, alphas, generator)
+        return noise_loss(lambda x, t: net(torch.cat([x, picture], 1), t, states), batch.after, alphas, generator, settings.min_snr)
 
     def export(ema: Painter, out: Path) -> None:
         ema.unet.save_pretrained(out / "instruct" / "unet")

@@ -31,7 +31,7 @@ UNKNOWN = -100
 class Settings(TrainSettings):
     """Measured: see docs/LOG.md."""
 
-    images: int = Field(260_000, ge=1)
+    images: int = Field(150_000, ge=1)
     batch_size: int = Field(128, ge=1)
     lr: float = Field(2e-3, gt=0)
     warmup_images: int = 6_000

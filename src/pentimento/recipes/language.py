@@ -14,8 +14,9 @@ import torch
 from pydantic import Field
 from torch import nn
 
-from ..data.words import Phrased, Span, phrase, random_asked
+from ..data.asking import random_asked
 from ..data.wordlists import open_nouns
+from ..data.words import Phrased, Span, phrase
 from ..language import lexicon, tagger
 from ..language.captions import NEEDS_FIND
 from ..language.tagger import Answer, Batch, TaggerNet, TaggerSettings, Word, words_of

@@ -36,7 +36,7 @@ class Settings(TrainSettings):
 
     images: int = Field(200_000, ge=1)
     batch_size: int = Field(48, ge=4)
-    lr: float = Field(6e-4, gt=0)
+    lr: float = Field(5e-4, gt=0)
     warmup_images: int = 10_000
     cooldown: float = 0.3
     ema: float = Field(12_000, ge=0)
@@ -45,6 +45,7 @@ class Settings(TrainSettings):
     edits: int = Field(12_000, ge=1, description="edit pairs that the pictures come from")
     null_text: float = Field(0.1, ge=0, le=1, description="fraction of captions that are left empty")
     grids: float = Field(0.2, ge=0, le=1, description="fraction of batches that are 2x2 grids")
+    min_snr: float = Field(5.0, gt=0, description="gamma of the min-SNR loss weights")
     shift: float = Field(0.5, description="shift of the cosine schedule, in half nats of log SNR")
     data: Path = Path("runs/data")
 
@@ -135,7 +136,7 @@ def job(settings: Settings, pack_dir: Path) -> Job:
 
     def loss(net: Painter, batch: Batch, generator: torch.Generator) -> Tensor:
         states = net.text(batch.ids).last_hidden_state
-        return noise_loss(lambda x, t: net(x, t, states), batch.x0, alphas, generator)
+        return noise_loss(lambda x, t: net(x, t, states), batch.x0, alphas, generator, settings.min_snr)
 
     def export(ema: Painter, out: Path) -> None:
         ema.unet.save_pretrained(out / "text_to_image" / "unet")

@@ -29,8 +29,8 @@ class CaptionerConfig:
 
     words: tuple[str, ...]
     side: int = 128  # pixels
-    widths: tuple[int, ...] = (48, 96, 160, 192)
-    blocks: tuple[int, ...] = (2, 2, 2, 1)
+    widths: tuple[int, ...] = (48, 96, 160, 224)
+    blocks: tuple[int, ...] = (1, 2, 2, 1)
     width: int = 192
     layers: int = 2
     length: int = 48  # words at most, with <start>

@@ -46,69 +46,70 @@ class DetectorConfig:
         return self.side // self.stride
 
 
-class Dense(NamedTuple):
-    """What the net says of k phrases on b pictures, g x g cells. Offsets: things first, parts second."""
+class Features(NamedTuple):
+    """What the net sees in each of g x g cells of b pictures. Kinds: things first, parts second."""
 
-    heat: Tensor  # (b, k, g, g) logits of being a box's centre
-    region: Tensor  # (b, k, g, g) logits of being covered
-    offsets: Tensor  # (b, 2, 4, g, g) left, top, right, bottom, in cells from the cell's centre, > 0
+    views: Tensor  # (b, 2, match, g, g): what it is, how it looks
+    centre: Tensor  # (b, 2 kinds, g, g) logits of being a box's centre
+    offsets: Tensor  # (b, 2 kinds, 4, g, g) left, top, right, bottom, in cells from the cell's centre, > 0
 
 
 class Keys(NamedTuple):
-    """Phrases as what the picture's features are multiplied with. Maps: heat and region; views: noun and look."""
+    """Phrases as what the two views are multiplied with."""
 
-    vectors: Tensor  # (..., 2 maps, 2 views, match)
-    biases: Tensor  # (..., 2 maps, 2 views)
+    vectors: Tensor  # (..., 2, match)
+    biases: Tensor  # (..., 2)
+
+
+class Dense(NamedTuple):
+    """What k phrases mean on b pictures."""
+
+    heat: Tensor  # (b, k, g, g) logits of being the centre of a box that the phrase means
+    region: Tensor  # (b, k, g, g) logits of being covered by what the phrase means
 
 
 class DetectorNet(nn.Module):
-    """Pictures (b, 3, side, side) in [-1, 1] and spelled phrases (b, k, words, letters) to `Dense`.
-
-    A phrase holds in a cell when both its views agree: "orange cat" is a cat, and it is orange. Nothing says which view
-    is which but the training loss.
-    """
+    """Pictures (b, 3, side, side) in [-1, 1] to `Features`, spelled phrases to `Keys`; `agree` brings them together."""
 
     def __init__(self, config: DetectorConfig):
         super().__init__()
         self.config = config
         self.encoder = ImageEncoder(config.widths, config.blocks)
         self.fuse = Fuse(config.widths, config.fused)
-        self.look = nn.Conv2d(config.fused, 4 * config.match, 1)
-        self.box = nn.Conv2d(config.fused, 8, 1)
+        self.look = nn.Conv2d(config.fused, 2 * config.match, 1)
+        self.place = nn.Conv2d(config.fused, 10, 1)
         self.phrase = PhraseEncoder(config.text)
-        self.key = nn.Linear(config.text, 4 * config.match)
-        self.bias = nn.Linear(config.text, 4)
+        self.key = nn.Linear(config.text, 2 * config.match)
+        self.bias = nn.Linear(config.text, 2)
         nn.init.normal_(self.key.weight, std=0.05)
-        nn.init.zeros_(self.box.weight)
+        nn.init.zeros_(self.place.weight)
         with torch.no_grad():
-            self.box.bias.fill_(math.log(4.0))
-            self.bias.bias.copy_(torch.tensor([-3.0, 0.0, -1.0, 0.0]))
+            self.place.bias.copy_(torch.tensor([-2.0] * 2 + [math.log(4.0)] * 8))
+            self.bias.bias.copy_(torch.tensor([-1.0, 1.0]))
+
+    def forward(self, pictures: Tensor) -> Features:
+        x = self.fuse(self.encoder(pictures))  # (b, fused, g, g)
+        centre, offsets = self.place(x).float().split([2, 8], 1)
+        views = self.look(x).unflatten(1, (2, self.config.match))
+        return Features(views, centre, offsets.clamp(-3, 4).exp().unflatten(1, (2, 4)))
 
     def keys(self, spelled: Tensor) -> Keys:
         """Spelled phrases (..., words, letters)."""
-        words = self.phrase(spelled.flatten(0, -3))
-        shape = (*spelled.shape[:-2], 2, 2)
+        words, shape = self.phrase(spelled.flatten(0, -3)), (*spelled.shape[:-2], 2)
         return Keys(self.key(words).view(*shape, self.config.match), self.bias(words).float().view(shape))
 
-    def looks(self, pictures: Tensor) -> tuple[Tensor, Tensor]:
-        """The features (b, 2 maps, 2 views, match, g, g) and the offsets (b, 2, 4, g, g) of every cell."""
-        x = self.fuse(self.encoder(pictures))  # (b, fused, g, g)
-        features = self.look(x).unflatten(1, (2, 2, self.config.match))
-        return features, self.box(x).float().clamp(-3, 4).exp().unflatten(1, (2, 4))
 
-    def forward(self, pictures: Tensor, spelled: Tensor) -> Dense:
-        features, offsets = self.looks(pictures)
-        keys = self.keys(spelled)
-        heat, region = agree(features, keys).unbind(2)
-        return Dense(heat, region, offsets)
+def agree(features: Features, keys: Keys, parts: Tensor) -> Dense:
+    """Where k phrases each (keys (b, k, ...), `parts` bool (b, k)) hold on b pictures.
 
-
-def agree(features: Tensor, keys: Keys) -> Tensor:
-    """Logits (b, k, 2 maps, g, g) of features (b, 2, 2, match, g, g) and the keys of k phrases each: a soft "and"."""
-    vectors = keys.vectors.permute(0, 2, 3, 1, 4)  # (b, 2, 2, k, match)
-    scores = (vectors @ features.flatten(4)).float() + keys.biases.permute(0, 2, 3, 1)[..., None]
-    both = -torch.logsumexp(-scores, 2)  # (b, 2, k, g * g)
-    return both.transpose(1, 2).unflatten(-1, features.shape[-2:])
+    A phrase holds where both views agree, a soft "and": "orange cat" is a cat, and it is orange.
+    """
+    views = features.views.flatten(3)  # (b, 2, match, g * g)
+    scores = (keys.vectors.transpose(1, 2) @ views).float() + keys.biases.transpose(1, 2)[..., None]
+    scores = scores.unflatten(-1, features.views.shape[-2:])  # (b, 2, k, g, g)
+    centre = torch.where(parts[..., None, None], features.centre[:, 1:], features.centre[:, :1])  # (b, k, g, g)
+    region = -torch.logsumexp(-scores, 1)
+    return Dense(-torch.logaddexp(-region, -centre), region)
 
 
 class Targets(NamedTuple):
@@ -203,18 +204,20 @@ class DenseDetector:
         config, device = self.net.config, next(self.net.parameters()).device
         picture, scale = fit(image, config.side)
         tensor = torch.from_numpy(picture).to(device).permute(2, 0, 1)[None].float() / 127.5 - 1
-        dense = self.net(tensor, spell(tuple(phrases))[None].to(device))
+        last = [(plain_words(phrase) or [""])[-1] for phrase in phrases]
+        parts = torch.tensor([[word in config.parts for word in last]], device=device)
+        features = self.net(tensor)
+        dense = agree(features, self.net.keys(spell(tuple(phrases))[None].to(device)), parts)
         heat, region = dense.heat[0].sigmoid().cpu(), dense.region[0].sigmoid().cpu()
-        offsets = dense.offsets[0].cpu()
+        offsets = features.offsets[0].cpu()
         width, height = image.size
         inside = (math.ceil(height * scale / config.stride), math.ceil(width * scale / config.stride))
         found = []
         for i, phrase in enumerate(phrases):
-            last = (plain_words(phrase) or [""])[-1]
-            if last in config.stuff:
+            if last[i] in config.stuff:
                 boxes, scores = _around(region[i, : inside[0], : inside[1]], config.stride, threshold)
             else:
-                boxes, scores = decode(heat[i], offsets[int(last in config.parts)], config.stride, threshold)
+                boxes, scores = decode(heat[i], offsets[int(last[i] in config.parts)], config.stride, threshold)
             boxes = boxes / scale
             boxes = torch.minimum(boxes.clamp_min(0), torch.tensor([width, height, width, height], dtype=torch.float))
             solid = (boxes[:, 2] > boxes[:, 0]) & (boxes[:, 3] > boxes[:, 1])

@@ -25,8 +25,8 @@ class JudgeConfig:
 
     words: Mapping[str, tuple[str, ...]]
     side: int = 64
-    widths: tuple[int, ...] = (64, 128, 192, 256)
-    blocks: tuple[int, ...] = (1, 1, 2, 1)
+    widths: tuple[int, ...] = (48, 96, 160, 224)
+    blocks: tuple[int, ...] = (1, 1, 1, 1)
     hidden: int = 320
     threshold: float = 0.5
 
@@ -41,7 +41,9 @@ class JudgeNet(nn.Module):
         self.hidden = nn.Sequential(
             nn.Linear(config.widths[-1] * (config.side // 32) ** 2, config.hidden), nn.ReLU(), nn.Dropout(0.1)
         )
-        self.heads = nn.ModuleDict({factor: nn.Linear(config.hidden, len(words)) for factor, words in config.words.items()})
+        self.heads = nn.ModuleDict(
+            {factor: nn.Linear(config.hidden, len(words)) for factor, words in config.words.items()}
+        )
 
     def forward(self, views: Tensor) -> dict[str, Tensor]:
         x = self.encoder(views)[-1].flatten(1)  # (b, width * cells)

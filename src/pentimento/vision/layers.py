@@ -36,7 +36,7 @@ class Residual(nn.Module):
 class ImageEncoder(nn.Module):
     """Feature maps at strides 4, 8, 16 and 32 of pictures (b, 3, h, w) in [-1, 1], one for each of `widths`."""
 
-    def __init__(self, widths: tuple[int, ...] = (48, 96, 160, 192), blocks: tuple[int, ...] = (2, 2, 2, 1)):
+    def __init__(self, widths: tuple[int, ...] = (48, 96, 160, 224), blocks: tuple[int, ...] = (1, 2, 2, 1)):
         super().__init__()
         self.stem = ConvNorm(3, 24, 2)
         stages, inside = [], 24

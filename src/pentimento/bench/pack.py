@@ -1,0 +1,118 @@
+"""How good each model of a pack is by itself, on held-out scenes; a role that is missing is a line that says so."""
+
+import json
+import os
+from collections.abc import Callable, Mapping
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..data.scenes import draw_scene, render
+from ..editors.requests import Watch, unwatched
+from ..errors import PackError
+from ..language.rules import Rules
+from . import card, language
+from .instructedit import BenchPack, hardware
+from .judge import round_trip, score_judge
+from .metrics import psnr
+from .statistics import mean
+from .tune import reconstruction
+
+Part = Callable[[BenchPack, int, int], dict[str, Any]]
+
+
+def _autoencoder(pack: BenchPack, n: int, seed: int) -> dict[str, Any]:
+    trip = round_trip(pack.text_to_image.autoencoder)
+    pictures = [render(draw_scene(seed * 100_000 + number, "test")).image for number in range(n)]
+    values = [psnr(trip(picture), picture) for picture in pictures]
+    return {"PSNR of the round trip": mean(values, np.random.default_rng([seed, 909])).to_json()}
+
+
+def _inversion(pack: BenchPack, n: int, seed: int) -> dict[str, Any]:
+    return reconstruction(pack, max(1, n // 4), seed)
+
+
+def _language(pack: BenchPack, n: int, seed: int) -> dict[str, Any]:
+    """Every group of instructions, the trained planner beside the regex planner."""
+    return {"planners": language.rows({"planner": pack.planner, "regex planner": Rules()}, n, seed)}
+
+
+def _vision(pack: BenchPack, n: int, seed: int) -> dict[str, Any]:
+    scored: dict[str, Any] = import_module("pentimento.bench.vision").score(pack, n, seed)
+    return scored
+
+
+def _judge(pack: BenchPack, n: int, seed: int) -> dict[str, Any]:
+    trip = round_trip(pack.text_to_image.autoencoder)
+    return {
+        "after a round trip": score_judge(pack.judge, n, seed, trip).to_json(),
+        "untouched": score_judge(pack.judge, n, seed).to_json(),
+        "held-out art, after a round trip": score_judge(pack.judge, n, seed, trip, held_out_art=True).to_json(),
+    }
+
+
+PARTS: Mapping[str, Part] = {
+    "autoencoder": _autoencoder,
+    "inversion": _inversion,
+    "language": _language,
+    "vision": _vision,
+    "judge": _judge,
+}
+
+
+def measure(
+    pack: BenchPack,
+    output: Path,
+    n: int = 200,
+    seed: int = 0,
+    watch: Watch = unwatched,
+    parts: Mapping[str, Part] = PARTS,
+) -> dict[str, Any]:
+    """Scores of the pack's models by part; writes pack.json into `output` after each part.
+
+    A part that was measured with the same pack, n and seed is not measured again.
+    """
+    path = output / "pack.json"
+    head = {"pack": pack.name, "pack hash": pack.hash, "n": n, "seed": seed}
+    report: dict[str, Any] = head | {"hardware": hardware(), "parts": {}, "figures": {}}
+    output.mkdir(parents=True, exist_ok=True)
+    if path.exists():
+        known = json.loads(path.read_text(encoding="utf-8"))
+        if all(known.get(key) == value for key, value in head.items()):
+            report = known
+    for number, (name, part) in enumerate(parts.items()):
+        watch(name, number, len(parts))
+        if name in report["parts"] and "not measured" not in report["parts"][name]:
+            continue
+        try:
+            report["parts"][name] = part(pack, n, seed)
+        except PackError as error:
+            report["parts"][name] = {"not measured": str(error)}
+        report["figures"] = figures(report["parts"])
+        partial = path.with_name(f".{path.name}.partial")
+        partial.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+        os.replace(partial, path)
+    return report
+
+
+def figures(parts: Mapping[str, Any]) -> dict[str, str]:
+    """What a pack's card says of these scores."""
+    said: dict[str, str] = {}
+    autoencoder, judge = parts.get("autoencoder", {}), parts.get("judge", {})
+    if "PSNR of the round trip" in autoencoder:
+        said["autoencoder, PSNR of the round trip on test scenes"] = card.in_words(
+            autoencoder["PSNR of the round trip"], "dB"
+        )
+    for name, figure in parts.get("inversion", {}).items():
+        if name.startswith("ratio"):
+            said[f"inversion and back at {name}, PSNR"] = card.in_words(figure, "dB")
+    for row in parts.get("language", {}).get("planners", ()):
+        if row["planner"] == "planner":
+            figure = {"value": row["share"], "low": row["low"], "high": row["high"], "n": row["n"]}
+            said[f"plans right, {row['group']}"] = card.in_words(figure)
+    if "after a round trip" in judge:
+        said["judge, accuracy on planted edits"] = card.in_words(judge["after a round trip"]["accuracy"])
+        said["judge, false accepts"] = card.in_words(judge["after a round trip"]["false accepts"])
+    return said
