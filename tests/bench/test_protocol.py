@@ -138,7 +138,8 @@ def test_the_whole_protocol_runs_and_goes_on_where_it_was_broken_off(tmp_path: P
     assert "InstructPix2Pix" in table["table"]
     report = json.loads((tmp_path / "instructedit.json").read_text())
     assert report["rows"]["no edit"]["identical outside"]["value"] == 1
-    assert Image.open(tmp_path / "instructedit.png").width > 200
+    with Image.open(tmp_path / "instructedit.png") as sheet:
+        assert sheet.width > 200
 
     broken = "\n".join([*lines[:3], lines[3][:20]])  # killed in the middle of a line
     (tmp_path / "instructedit.jsonl").write_text(broken)

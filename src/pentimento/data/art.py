@@ -75,10 +75,14 @@ def of_material(sprite: Image.Image, material: str, look: int) -> Image.Image:
         out = _ramp(v, [(0, (65, 70, 80)), (0.5, (160, 168, 180)), (0.85, (222, 228, 236)), (1, (255, 255, 255))])
     elif material == "wooden":
         grain = 0.5 + 0.5 * np.sin(y * (46 + 4 * look) + 3 * np.sin(x * (5 + look)))
-        out = _ramp(np.clip(0.6 * v + 0.4 * grain, 0, 1), [(0, (92, 54, 24)), (0.6, (176, 117, 62)), (1, (222, 176, 118))])
+        out = _ramp(
+            np.clip(0.6 * v + 0.4 * grain, 0, 1), [(0, (92, 54, 24)), (0.6, (176, 117, 62)), (1, (222, 176, 118))]
+        )
     elif material == "chocolate":
         squares = np.maximum((x * (5 + look % 3)) % 1 < 0.14, (y * (5 + look % 3)) % 1 < 0.14)
-        out = _ramp(np.clip(v * 0.8 + 0.2 - 0.35 * squares, 0, 1), [(0, (44, 22, 12)), (0.6, (98, 56, 32)), (1, (160, 105, 70))])
+        out = _ramp(
+            np.clip(v * 0.8 + 0.2 - 0.35 * squares, 0, 1), [(0, (44, 22, 12)), (0.6, (98, 56, 32)), (1, (160, 105, 70))]
+        )
     elif material == "glass":
         out = _ramp(v, [(0, (120, 170, 190)), (0.6, (185, 225, 238)), (1, (250, 255, 255))])
         alpha = alpha * (0.62 + 0.3 * (v > 0.85))
@@ -88,7 +92,9 @@ def of_material(sprite: Image.Image, material: str, look: int) -> Image.Image:
 
 
 @lru_cache(maxsize=4096)
-def sprite(noun: str, family: str, colour: str = "", material: str = "", wears: tuple[str, ...] = (), look: int = 0) -> Image.Image:
+def sprite(
+    noun: str, family: str, colour: str = "", material: str = "", wears: tuple[str, ...] = (), look: int = 0
+) -> Image.Image:
     """The finished sprite, cropped to what it covers.
 
     Raises KeyError for a noun, colour or wearer that the vocabulary does not know.

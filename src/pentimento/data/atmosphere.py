@@ -10,11 +10,70 @@ from PIL import Image, ImageChops, ImageDraw, ImageFilter
 TRAINED_LOOKS = tuple(range(6))
 UNSEEN_LOOKS = (6, 7, 8, 9)
 
-_NIGHT = ((48, 58, 120), (36, 70, 96), (70, 48, 120), (30, 40, 74), (58, 66, 104), (40, 50, 140), (84, 40, 84), (24, 78, 78), (96, 72, 60), (20, 26, 50))
-_SUNSET = ((255, 150, 70), (255, 120, 110), (250, 175, 90), (240, 110, 150), (255, 165, 120), (235, 130, 60), (220, 90, 190), (255, 205, 60), (230, 70, 60), (255, 140, 200))
-_MORNING = ((255, 244, 205), (225, 240, 255), (255, 232, 222), (240, 250, 225), (255, 250, 235), (235, 232, 255), (210, 255, 250), (255, 255, 180), (255, 215, 235), (230, 255, 205))
-_PAPER = ((252, 250, 244), (255, 255, 255), (244, 236, 220), (238, 240, 244), (250, 244, 232), (247, 247, 247), (226, 206, 170), (222, 232, 245), (245, 222, 226), (214, 226, 208))
-_INK = ((60, 60, 64), (35, 35, 38), (72, 60, 52), (50, 54, 74), (80, 80, 84), (45, 45, 48), (120, 62, 36), (34, 58, 122), (110, 36, 60), (34, 84, 60))
+_NIGHT = (
+    (48, 58, 120),
+    (36, 70, 96),
+    (70, 48, 120),
+    (30, 40, 74),
+    (58, 66, 104),
+    (40, 50, 140),
+    (84, 40, 84),
+    (24, 78, 78),
+    (96, 72, 60),
+    (20, 26, 50),
+)
+_SUNSET = (
+    (255, 150, 70),
+    (255, 120, 110),
+    (250, 175, 90),
+    (240, 110, 150),
+    (255, 165, 120),
+    (235, 130, 60),
+    (220, 90, 190),
+    (255, 205, 60),
+    (230, 70, 60),
+    (255, 140, 200),
+)
+_MORNING = (
+    (255, 244, 205),
+    (225, 240, 255),
+    (255, 232, 222),
+    (240, 250, 225),
+    (255, 250, 235),
+    (235, 232, 255),
+    (210, 255, 250),
+    (255, 255, 180),
+    (255, 215, 235),
+    (230, 255, 205),
+)
+_FOG = (
+    (232, 236, 240), (240, 232, 220), (215, 225, 235), (236, 236, 236), (222, 216, 226),
+    (245, 245, 240), (200, 232, 200), (240, 210, 190), (190, 200, 232), (232, 210, 236),
+)  # fmt: skip
+_PAPER = (
+    (252, 250, 244),
+    (255, 255, 255),
+    (244, 236, 220),
+    (238, 240, 244),
+    (250, 244, 232),
+    (247, 247, 247),
+    (226, 206, 170),
+    (222, 232, 245),
+    (245, 222, 226),
+    (214, 226, 208),
+)
+_INK = (
+    (60, 60, 64),
+    (35, 35, 38),
+    (72, 60, 52),
+    (50, 54, 74),
+    (80, 80, 84),
+    (45, 45, 48),
+    (120, 62, 36),
+    (34, 58, 122),
+    (110, 36, 60),
+    (34, 84, 60),
+)
 
 
 def _field(rng: np.random.Generator, size: int, cells: int) -> np.ndarray:
@@ -50,7 +109,9 @@ def light(pixels: np.ndarray, sky: np.ndarray, time: str, look: int, seed: int, 
         x = x * (0.55 + tone / 640)
         if outdoors:
             ramp = (np.arange(size, dtype=np.float32) / size)[:, None, None] * np.ones_like(x)
-            glow = np.array((96, 70, 130), dtype=np.float32) * (1 - ramp * 1.6).clip(0, 1) + tone * (ramp * 1.6).clip(0, 1)
+            glow = np.array((96, 70, 130), dtype=np.float32) * (1 - ramp * 1.6).clip(0, 1) + tone * (ramp * 1.6).clip(
+                0, 1
+            )
             x[sky] = x[sky] * 0.25 + glow[sky] * 0.75
     elif time == "morning":
         tone = np.array(_MORNING[look], dtype=np.float32)
@@ -72,8 +133,7 @@ def weather(pixels: np.ndarray, sky: np.ndarray, kind: str, look: int, seed: int
     x = pixels.astype(np.float32)
     if kind == "fog":
         density = 0.34 + 0.04 * (look % 5)
-        veil = np.array(((232, 236, 240), (240, 232, 220), (215, 225, 235), (236, 236, 236), (222, 216, 226), (245, 245, 240),
-                         (200, 232, 200), (240, 210, 190), (190, 200, 232), (232, 210, 236))[look], dtype=np.float32)  # fmt: skip
+        veil = np.array(_FOG[look], dtype=np.float32)
         a = (density * (0.55 + 0.9 * _field(rng, size, 4))).clip(0, 0.7)[..., None]
         return (x * (1 - a) + veil * a).clip(0, 255).astype(np.uint8)
     k = 2
@@ -158,7 +218,9 @@ def style(pixels: np.ndarray, kind: str, look: int, seed: int) -> np.ndarray:
         v = np.clip(0.25 + 0.9 * g, 0, 1) * (1 - 0.85 * edge) * (0.9 + 0.14 * _field(rng, size, 9))
         return (ink * 0.6 + (paper - ink * 0.6) * np.clip(v, 0, 1)[..., None]).clip(0, 255).astype(np.uint8)
     if kind == "watercolor painting":
-        soft = picture.filter(ImageFilter.MedianFilter(5 if look % 2 else 3)).filter(ImageFilter.GaussianBlur(0.7 * unit))
+        soft = picture.filter(ImageFilter.MedianFilter(5 if look % 2 else 3)).filter(
+            ImageFilter.GaussianBlur(0.7 * unit)
+        )
         x = np.asarray(soft, dtype=np.float32)
         g = x.mean(-1) / 255
         gy, gx = np.gradient(g)

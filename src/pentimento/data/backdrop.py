@@ -1,4 +1,4 @@
-"""Empty places: ground, sky or wall, with low-frequency clutter. No pixel noise: it would cost the autoencoder capacity."""
+"""Empty places: ground, sky or wall, with low-frequency clutter and no pixel noise (an autoencoder pays for noise)."""
 
 from dataclasses import dataclass
 
@@ -73,7 +73,9 @@ def backdrop(place: str, season: str, seed: int, size: int) -> Backdrop:
                 solid.polygon(shape, 255)
                 if snow_cap:
                     c = 0.3
-                    draw.polygon([(x - w * c, top + (h - top) * c), (x, top), (x + w * c, top + (h - top) * c)], (245, 248, 252))
+                    draw.polygon(
+                        [(x - w * c, top + (h - top) * c), (x, top), (x + w * c, top + (h - top) * c)], (245, 248, 252)
+                    )
             else:
                 draw.pieslice((x - w, top, x + w, 2 * h - top), 180, 360, tone)
                 solid.pieslice((x - w, top, x + w, 2 * h - top), 180, 360, 255)
@@ -108,7 +110,9 @@ def backdrop(place: str, season: str, seed: int, size: int) -> Backdrop:
             x, y, w = rng.uniform(0, s), rng.uniform(0.03, 0.75) * h, rng.uniform(0.08, 0.16) * s
             cloud = _mix(sky, (255, 255, 255) if place != "lava" else (50, 40, 50), 0.65)
             for dx, dy, r in ((-0.6, 0.1, 0.5), (0, -0.1, 0.65), (0.6, 0.12, 0.45)):
-                draw.ellipse((x + (dx - r) * w, y + (dy - r * 0.7) * w, x + (dx + r) * w, y + (dy + r * 0.7) * w), cloud)
+                draw.ellipse(
+                    (x + (dx - r) * w, y + (dy - r * 0.7) * w, x + (dx + r) * w, y + (dy + r * 0.7) * w), cloud
+                )
     leaf = {"autumn": (205, 120, 40), "winter": (190, 205, 205), "spring": (235, 170, 195)}.get(season, (70, 130, 70))
     if place in ("grass", "snow"):
         hills(_mix(ground, sky, 0.35), 0.16, peaks=False)
@@ -152,7 +156,9 @@ def _indoors(draw: ImageDraw.ImageDraw, place: str, wall: RGB, s: int, h: int, r
             draw.line((x, 0.3 * h, x, h), _mix(wall, (120, 140, 140), 0.25), 2)
         cabinet = _vary((190, 150, 110), rng, 40)
         for i in range(4):
-            draw.rectangle((i * 0.25 * s + 2, 0, (i + 1) * 0.25 * s - 3, 0.3 * h), cabinet, _mix(cabinet, (0, 0, 0), 0.3))
+            draw.rectangle(
+                (i * 0.25 * s + 2, 0, (i + 1) * 0.25 * s - 3, 0.3 * h), cabinet, _mix(cabinet, (0, 0, 0), 0.3)
+            )
 
 
 def _floor(draw: ImageDraw.ImageDraw, place: str, ground: RGB, s: int, h: int, rng: np.random.Generator) -> None:
@@ -162,15 +168,23 @@ def _floor(draw: ImageDraw.ImageDraw, place: str, ground: RGB, s: int, h: int, r
             draw.rectangle((x * s, h + 0.6 * depth, (x + 0.12) * s, h + 0.66 * depth), (225, 225, 215))
     elif place == "room":
         for x in np.linspace(-1, 2, 13):
-            draw.line((0.5 * s + (x - 0.5) * 0.55 * s, h, 0.5 * s + (x - 0.5) * 1.3 * s, s), _mix(ground, (0, 0, 0), 0.16), 2)
+            draw.line(
+                (0.5 * s + (x - 0.5) * 0.55 * s, h, 0.5 * s + (x - 0.5) * 1.3 * s, s), _mix(ground, (0, 0, 0), 0.16), 2
+            )
     elif place == "kitchen":
         for t in (0.12, 0.3, 0.58):
             draw.line((0, h + t * depth, s, h + t * depth), _mix(ground, (0, 0, 0), 0.14), 2)
         for x in np.linspace(-1, 2, 13):
-            draw.line((0.5 * s + (x - 0.5) * 0.55 * s, h, 0.5 * s + (x - 0.5) * 1.5 * s, s), _mix(ground, (0, 0, 0), 0.14), 2)
+            draw.line(
+                (0.5 * s + (x - 0.5) * 0.55 * s, h, 0.5 * s + (x - 0.5) * 1.5 * s, s), _mix(ground, (0, 0, 0), 0.14), 2
+            )
     else:
         glow = {"sea": (255, 255, 255), "lava": (255, 200, 60)}.get(place)
         for _ in range(int(rng.integers(3, 8))):
             x, y, w = rng.uniform(0, s), h + rng.uniform(0.05, 0.95) * depth, rng.uniform(0.06, 0.16) * s
-            tone = _mix(ground, glow, 0.5) if glow else _mix(ground, (0, 0, 0) if rng.random() < 0.5 else (255, 255, 255), 0.09)
+            tone = (
+                _mix(ground, glow, 0.5)
+                if glow
+                else _mix(ground, (0, 0, 0) if rng.random() < 0.5 else (255, 255, 255), 0.09)
+            )
             draw.ellipse((x - w, y - w * 0.12, x + w, y + w * 0.12), tone)

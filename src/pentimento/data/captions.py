@@ -51,7 +51,7 @@ def _tail(scene: Scene, rng: np.random.Generator, keep: float) -> list[str]:
 
 
 def caption(scene: Scene, rng: np.random.Generator) -> str:
-    """Everything that stands in the scene: "photo of a red cat on the left and a bus on the right, on grass, at night"."""
+    """All that stands in the scene: "photo of a red cat on the left and a bus on the right, on grass, at night"."""
     order = sorted(range(len(scene.things)), key=lambda i: scene.things[i].x)
     places = len(order) > 1 or bool(rng.random() < 0.15)
     items = [_item(scene, i, rng, places) for i in order] or ["the background"]
@@ -61,7 +61,7 @@ def caption(scene: Scene, rng: np.random.Generator) -> str:
 
 
 def short_caption(scene: Scene, rng: np.random.Generator) -> str:
-    """A part of the scene, as an editor's short captions say it: "photo of a red cat", "photo of cats", "photo at night"."""
+    """A part of the scene, as an editor's short captions say it: "photo of a red cat", "photo of cats"."""
     tail = _tail(scene, rng, 0.3)
     if not scene.things or (tail and rng.random() < 0.2):
         return f"{scene.style} of the background" if not scene.things else f"{scene.style} {tail[-1]}"

@@ -26,9 +26,9 @@ def object_sprite(noun: str, family: str, cell: int) -> Image.Image:
     wood, cloth = _WOOD[family], _TEXTILE[family]
     flat = family != "noto"
 
-    def box(l: float, t: float, r: float, b: float, fill: tuple, radius: float = 2, line: float = 0) -> None:
+    def box(left: float, t: float, r: float, b: float, fill: tuple, radius: float = 2, line: float = 0) -> None:
         outline = None if flat or not line else _DARK
-        draw.rounded_rectangle((l * s, t * s, r * s, b * s), radius * s, fill, outline, int(line * s))
+        draw.rounded_rectangle((left * s, t * s, r * s, b * s), radius * s, fill, outline, int(line * s))
 
     if noun == "bench":
         for x in (14, 80):
@@ -62,9 +62,17 @@ def object_sprite(noun: str, family: str, cell: int) -> Image.Image:
                 box(17 + 7.4 * i, t + 3 + (i * 5 + row * 3) % 6, 23.4 + 7.4 * i, t + 24, spines[(i * 2 + row) % 6], 0.5)
     elif noun == "window":
         box(8, 8, 92, 92, (240, 240, 236), 3, 2)
-        for l, t in ((14, 14), (53, 14), (14, 53), (53, 53)):
-            box(l, t, l + 33, t + 33, (150, 205, 240), 1, 1)
-            draw.polygon([((l + 3) * s, (t + 22) * s), ((l + 20) * s, (t + 3) * s), ((l + 26) * s, (t + 3) * s), ((l + 3) * s, (t + 29) * s)], (205, 232, 250))
+        for left, t in ((14, 14), (53, 14), (14, 53), (53, 53)):
+            box(left, t, left + 33, t + 33, (150, 205, 240), 1, 1)
+            draw.polygon(
+                [
+                    ((left + 3) * s, (t + 22) * s),
+                    ((left + 20) * s, (t + 3) * s),
+                    ((left + 26) * s, (t + 3) * s),
+                    ((left + 3) * s, (t + 29) * s),
+                ],
+                (205, 232, 250),
+            )
     elif noun == "painting":
         box(4, 14, 96, 88, (214, 170, 70), 2, 2)
         box(11, 21, 89, 81, (150, 200, 235), 1)
@@ -99,7 +107,18 @@ def object_sprite(noun: str, family: str, cell: int) -> Image.Image:
     return canvas.resize((cell, cell), Image.Resampling.LANCZOS)
 
 
-_HATS = ((200, 50, 50), (50, 90, 180), (60, 140, 80), (110, 60, 150), (235, 180, 60), (40, 40, 45), (230, 120, 170), (120, 80, 50), (60, 170, 180), (240, 240, 240))
+_HATS = (
+    (200, 50, 50),
+    (50, 90, 180),
+    (60, 140, 80),
+    (110, 60, 150),
+    (235, 180, 60),
+    (40, 40, 45),
+    (230, 120, 170),
+    (120, 80, 50),
+    (60, 170, 180),
+    (240, 240, 240),
+)
 
 
 def wear(draw: ImageDraw.ImageDraw, wearable: str, eyes: Point, width: float, look: int) -> None:
@@ -112,7 +131,9 @@ def wear(draw: ImageDraw.ImageDraw, wearable: str, eyes: Point, width: float, lo
     top = y - 4.4 * u
     if wearable == "hat":
         draw.pieslice((x - 4 * u, top - 3 * u, x + 4 * u, top + 3.4 * u), 180, 360, rgb)
-        draw.rounded_rectangle((x - (5.5 - look % 2) * u, top - 0.2 * u, x + 5.5 * u, top + 1.1 * u), u / 2, _shade(rgb, 0.7))
+        draw.rounded_rectangle(
+            (x - (5.5 - look % 2) * u, top - 0.2 * u, x + 5.5 * u, top + 1.1 * u), u / 2, _shade(rgb, 0.7)
+        )
     elif wearable == "top hat":
         draw.rectangle((x - 3 * u, top - 5 * u, x + 3 * u, top + 0.6 * u), (45, 42, 50))
         draw.rectangle((x - 3 * u, top - 1.2 * u, x + 3 * u, top), rgb)
@@ -130,7 +151,11 @@ def wear(draw: ImageDraw.ImageDraw, wearable: str, eyes: Point, width: float, lo
             lens = (x + (dx - 1.8) * u, y - 1.5 * u, x + (dx + 1.8) * u, y + 1.5 * u)
             if dark:
                 draw.rounded_rectangle(lens, u, (25, 25, 30))
-                draw.line((lens[0] + u, lens[1] + 0.8 * u, lens[0] + 2 * u, lens[1] + 0.8 * u), (120, 130, 150), max(1, int(u / 2)))
+                draw.line(
+                    (lens[0] + u, lens[1] + 0.8 * u, lens[0] + 2 * u, lens[1] + 0.8 * u),
+                    (120, 130, 150),
+                    max(1, int(u / 2)),
+                )
             elif look % 2:
                 draw.ellipse(lens, None, frame, max(2, int(u * 0.7)))
             else:
@@ -146,7 +171,12 @@ def wear(draw: ImageDraw.ImageDraw, wearable: str, eyes: Point, width: float, lo
         mouth = (x - 2.6 * u, y + 0.4 * u, x + 2.6 * u, y + 4.2 * u)
         draw.chord(mouth, 10, 170, (120, 30, 35))
         if look % 2:
-            draw.chord((mouth[0] + 0.5 * u, mouth[1] + 1.2 * u, mouth[2] - 0.5 * u, mouth[3] - 0.9 * u), 10, 170, (250, 250, 250))
+            draw.chord(
+                (mouth[0] + 0.5 * u, mouth[1] + 1.2 * u, mouth[2] - 0.5 * u, mouth[3] - 0.9 * u),
+                10,
+                170,
+                (250, 250, 250),
+            )
     elif wearable == "bow tie":
         neck = y + 4.6 * u
         for side in (-1, 1):

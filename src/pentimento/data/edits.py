@@ -1,6 +1,6 @@
 """Edits with their truth: a scene before, the scene after, what was said, and exactly which pixels changed.
 
-    draw_edit(seed, split) -> Edit -> render_edit(edit, size) -> RenderedEdit
+draw_edit(seed, split) -> Edit -> render_edit(edit, size) -> RenderedEdit
 """
 
 from dataclasses import dataclass, replace
@@ -11,8 +11,8 @@ from ..language import lexicon
 from ..values import KINDS
 from . import art, atmosphere
 from .captions import phrase
-from .scenes import FLYING, Scene, Thing, draw_scene, generator, held_out, random_thing, render
-from .vocabulary import BACKGROUNDS, COLOURS, MATERIALS, NOUNS, PLACES, SEASONS, STYLES, TIMES, WEARABLES, WEATHERS
+from .scenes import FLYING, Scene, Thing, allowed, draw_scene, generator, random_thing, render
+from .vocabulary import BACKGROUNDS, COLOURS, MATERIALS, PLACES, SEASONS, STYLES, TIMES, WEARABLES, WEATHERS
 from .words import EditWords
 
 LOCAL_KINDS = ("replace", "recolour", "material", "add", "remove", "resize", "move")
@@ -28,7 +28,7 @@ WEIGHTS = {
 
 @dataclass(frozen=True)
 class Edit:
-    """One edit of a scene. `targets` are the indices of `before.things` that the words mean, () for the whole picture."""
+    """One edit of a scene. `targets` are the indices of `before.things` that are meant, () for the whole picture."""
 
     before: Scene
     after: Scene
@@ -61,7 +61,7 @@ class Reference:
 
 
 def references(scene: Scene) -> list[Reference]:
-    """Every way to speak of things in this scene that leaves no doubt; confusable things first get a place or a size."""
+    """Every way to speak of things in this scene that leaves no doubt; confusable things get a place or a size."""
     found: list[Reference] = []
     nouns = dict.fromkeys(t.noun for t in scene.things)
     for noun in nouns:
@@ -136,7 +136,7 @@ def draw_edit(
     """
     rng = generator(split, seed, purpose=1)
     weights = np.array([WEIGHTS[k] for k in kinds], dtype=float)
-    for attempt in range(10_000):
+    for _ in range(10_000):
         scene = draw_scene(int(rng.integers(1 << 40)), split, families)
         kind = str(rng.choice(list(kinds), p=weights / weights.sum()))
         edit = _DRAW[kind](scene, kind, rng, split, families)
@@ -182,19 +182,25 @@ def _replaced(scene: Scene, kind: str, rng: np.random.Generator, split: str, fam
     return Edit(scene, _changed(scene, r, change), EditWords("replace", (r.phrase,), r.which, said), r.targets)
 
 
-def _recoloured(scene: Scene, kind: str, rng: np.random.Generator, split: str, families: tuple[str, ...]) -> Edit | None:
+def _recoloured(
+    scene: Scene, kind: str, rng: np.random.Generator, split: str, families: tuple[str, ...]
+) -> Edit | None:
     r = _refer(scene, rng)
     if r is None or scene.grey:
         return None
     noun, old = scene.things[r.targets[0]].noun, {scene.things[i].colour for i in r.targets}
-    values = [v for v in (COLOURS if kind == "recolour" else MATERIALS) if v not in old and v != NOUNS[noun].base]
-    new = str(rng.choice([v for v in values if not (split == "train" and held_out(noun, v))]))
+    values = [v for v in (COLOURS if kind == "recolour" else MATERIALS) if v not in old and allowed(noun, v, split)]
+    if not values:
+        return None
+    new = str(rng.choice(values))
     if any(scene.things[i].material == new for i in r.targets):
         return None
     look = int(rng.choice(atmosphere.TRAINED_LOOKS))
     change = {
-        i: replace(scene.things[i], colour=new if kind == "recolour" else "", material="" if kind == "recolour" else new,
-                   look=look)
+        i: replace(
+            scene.things[i], look=look,
+            colour=new if kind == "recolour" else "", material="" if kind == "recolour" else new,
+        )
         for i in r.targets
     }  # fmt: skip
     return Edit(scene, _changed(scene, r, change), EditWords(kind, (r.phrase,), r.which, new), r.targets)
@@ -229,7 +235,9 @@ def _removed(scene: Scene, kind: str, rng: np.random.Generator, split: str, fami
     r = _refer(scene, rng)
     if r is None:
         return None
-    return Edit(scene, _changed(scene, r, dict.fromkeys(r.targets)), EditWords("remove", (r.phrase,), r.which, ""), r.targets)
+    return Edit(
+        scene, _changed(scene, r, dict.fromkeys(r.targets)), EditWords("remove", (r.phrase,), r.which, ""), r.targets
+    )
 
 
 def _resized(scene: Scene, kind: str, rng: np.random.Generator, split: str, families: tuple[str, ...]) -> Edit | None:

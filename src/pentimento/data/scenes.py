@@ -1,4 +1,4 @@
-"""The drawn world: a scene is a function of (split, seed) and this module's version; a rendering is a function of the scene.
+"""The drawn world: a scene is a function of (split, seed) and the world's version, a rendering one of the scene.
 
     draw_scene(seed, split) -> Scene -> render(scene, size) -> Rendering with exact masks
 
@@ -13,11 +13,36 @@ from PIL import Image, ImageDraw
 
 from . import art, atmosphere
 from .backdrop import backdrop
-from .vocabulary import COLOURS, GREY_STYLES, INDOORS, MATERIALS, NOUNS, PLACES, SEASONS, STYLES, TIMES, WEARABLES, WEATHERS
+from .vocabulary import (
+    COLOURS,
+    GREY_STYLES,
+    INDOORS,
+    MATERIALS,
+    NOUNS,
+    PEOPLE,
+    PLACES,
+    SEASONS,
+    STYLES,
+    TIMES,
+    WEARABLES,
+    WEATHERS,
+)
 
-WORLD_VERSION = 1
+WORLD_VERSION = 2
 SPLITS = ("train", "validation", "test")
-FLYING = ("butterfly", "bee", "airplane", "rocket", "balloon", "star", "heart", "lantern", "painting", "window", "clock")
+FLYING = (
+    "butterfly",
+    "bee",
+    "airplane",
+    "rocket",
+    "balloon",
+    "star",
+    "heart",
+    "lantern",
+    "painting",
+    "window",
+    "clock",
+)
 
 
 @dataclass(frozen=True)
@@ -95,26 +120,40 @@ def held_out(noun: str, colour: str) -> bool:
     return zlib.crc32(f"{noun}/{colour}".encode()) % 12 == 0
 
 
-def _allowed(noun: str, colour: str, split: str) -> bool:
-    return colour != NOUNS[noun].base and not (split == "train" and held_out(noun, colour))
+def allowed(noun: str, colour: str, split: str) -> bool:
+    """Whether a noun may have this colour or material in a split; people keep their natural look."""
+    return noun not in PEOPLE and colour != NOUNS[noun].base and not (split == "train" and held_out(noun, colour))
 
 
-def random_thing(rng: np.random.Generator, split: str, families: tuple[str, ...] = art.FAMILIES, noun: str = "") -> Thing:
+def random_thing(
+    rng: np.random.Generator, split: str, families: tuple[str, ...] = art.FAMILIES, noun: str = ""
+) -> Thing:
     """A thing of a noun (any, if none is named) with a random look, at the middle of the picture."""
     name = noun or str(rng.choice(list(NOUNS)))
     colour = material = ""
     dice = rng.random()
-    if dice < 0.45:
-        colours = [c for c in COLOURS if _allowed(name, c, split)]
+    if name in PEOPLE:
+        pass
+    elif dice < 0.45:
+        colours = [c for c in COLOURS if allowed(name, c, split)]
         colour = str(rng.choice(colours))
     elif dice < 0.53:
-        materials = [m for m in MATERIALS if _allowed(name, m, split)]
+        materials = [m for m in MATERIALS if allowed(name, m, split)]
         material = str(rng.choice(materials)) if materials else ""
     wears: tuple[str, ...] = ()
     if name in art.WEARERS and rng.random() < 0.25:
         wears = (str(rng.choice(WEARABLES)),)
     return Thing(
-        name, 0.5, 0.5, 0.4, colour, material, str(rng.choice(families)), bool(rng.random() < 0.5), wears, int(rng.choice(atmosphere.TRAINED_LOOKS))
+        name,
+        0.5,
+        0.5,
+        0.4,
+        colour,
+        material,
+        str(rng.choice(families)),
+        bool(rng.random() < 0.5),
+        wears,
+        int(rng.choice(atmosphere.TRAINED_LOOKS)),
     )
 
 
@@ -123,8 +162,8 @@ def _confusable(rng: np.random.Generator, split: str, count: int, families: tupl
     first = random_thing(rng, split, families)
     twins = int(rng.integers(2, count + 1))
     things = [first]
-    same_colour = rng.random() < 0.5
-    colours = [c for c in COLOURS if _allowed(first.noun, c, split)]
+    same_colour = rng.random() < 0.5 or first.noun in PEOPLE
+    colours = [c for c in COLOURS if allowed(first.noun, c, split)]
     rng.shuffle(colours)
     if not same_colour:
         things = [replace(first, colour=colours.pop(), material="")]
@@ -163,7 +202,11 @@ def _placed(rng: np.random.Generator, things: list[Thing], overlap: bool) -> tup
         if thing.noun in FLYING and count < 4:
             y -= float(rng.uniform(0.05, 0.3))
         half = size / 2
-        placed.append(replace(thing, x=float(np.clip(x, half, 1 - half)), y=float(np.clip(y, half, 0.97 - half)), size=float(size)))
+        placed.append(
+            replace(
+                thing, x=float(np.clip(x, half, 1 - half)), y=float(np.clip(y, half, 0.97 - half)), size=float(size)
+            )
+        )
     return tuple(placed)
 
 
@@ -180,7 +223,9 @@ def draw_scene(seed: int, split: str = "train", families: tuple[str, ...] = art.
         things = [random_thing(rng, split, families) for _ in range(count)]
     looks = Looks(*(int(v) for v in rng.choice(atmosphere.TRAINED_LOOKS, 4)))
     place = str(rng.choice(PLACES))
-    scene = Scene(int(rng.integers(1 << 31)), _placed(rng, things, overlap=bool(rng.random() < 0.45)), place, looks=looks)
+    scene = Scene(
+        int(rng.integers(1 << 31)), _placed(rng, things, overlap=bool(rng.random() < 0.45)), place, looks=looks
+    )
     dice = rng.random(4)
     if dice[0] < 0.24:
         scene = replace(scene, time=str(rng.choice(TIMES[1:])))

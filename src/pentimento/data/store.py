@@ -35,7 +35,9 @@ class Store:
 
 def scene_store(folder: Path, count: int, split: str = "train", size: int = 128, workers: int = 2) -> Store:
     """The first `count` scenes of a split, rounded up to whole chunks; draws what is missing in `folder`."""
-    return _store(folder, f"scenes-v{WORLD_VERSION}-{split}-{size}", partial(_scene, split=split, size=size), count, workers)
+    return _store(
+        folder, f"scenes-v{WORLD_VERSION}-{split}-{size}", partial(_scene, split=split, size=size), count, workers
+    )
 
 
 def edit_store(

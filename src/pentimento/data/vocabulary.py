@@ -120,4 +120,5 @@ GREY_STYLES = ("pencil sketch", "charcoal drawing")
 
 WEARABLES = ("hat", "top hat", "crown", "glasses", "sunglasses", "scarf", "smile", "bow tie")
 WEARER_GROUPS = ("person", "animal")
+PEOPLE = ("boy", "girl", "man", "woman", "astronaut", "clown")  # never tinted, and made of nothing else
 POSITIONS = ("left", "middle", "right", "top", "bottom")

@@ -32,8 +32,8 @@ class InstructEdit(Settings):
     """Edits a picture by words, inside a mask that is found by words.
 
     The defaults are the paper's and its code's. Seed 0 is the paper's deterministic edit; every other seed begins with
-    some fresh noise (see `variety`), so that one instruction can give several pictures. An instruction that asks for several edits gets them one after the
-    other; all masks are found in the picture as it was given.
+    some fresh noise (see `variety`), so that one instruction can give several pictures. An instruction that asks for
+    several edits gets them one after the other; all masks are found in the picture as it was given.
     """
 
     needs: ClassVar[frozenset[str]] = frozenset({"instruction"})

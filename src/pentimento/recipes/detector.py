@@ -103,7 +103,7 @@ def dressed(scene: Scene, rng: np.random.Generator) -> Scene:
 
 
 def crowded(scene: Scene, rng: np.random.Generator, split: str) -> Scene:
-    """The scene's place with nine things in three rows instead: more to learn from in one picture."""
+    """The scene's place, mostly in plain daylight, with nine things in three rows: more to learn from in one picture."""
     things = []
     for i in range(9):
         thing = random_thing(rng, split)
@@ -111,6 +111,8 @@ def crowded(scene: Scene, rng: np.random.Generator, split: str) -> Scene:
             thing = replace(random_thing(rng, split, noun=things[int(rng.integers(i))].noun), wears=thing.wears[:0])
         x, y = ((cell + 0.5 + rng.uniform(-0.2, 0.2)) / 3 for cell in (i % 3, i // 3))
         things.append(replace(thing, x=float(x), y=float(y), size=float(rng.uniform(0.2, 0.36))))
+    if rng.random() < 0.7:
+        scene = Scene(scene.seed, (), scene.place, looks=scene.looks)
     return replace(scene, things=tuple(things))
 
 

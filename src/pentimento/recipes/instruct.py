@@ -63,7 +63,9 @@ def job(settings: Settings, pack_dir: Path) -> Job:
         widened(source, net)
     painter = Painter(net, text_encoder(tokens, folder / "text_encoder", source_folder / "text_encoder"))
     latents = edit_latents(settings.data, pack_dir, settings.edits)
-    words = edit_words(settings.data, "instructions", tokens, settings.edits, lambda e, rng: [instruction(e.words, rng)])
+    words = edit_words(
+        settings.data, "instructions", tokens, settings.edits, lambda e, rng: [instruction(e.words, rng)]
+    )
     null = ids_of(tokens, [""])[0]
     alphas = cosine_alphas_cumprod(shift=settings.shift)
 
@@ -78,7 +80,9 @@ def job(settings: Settings, pack_dir: Path) -> Job:
         ids = torch.where(dropped.text[:, None].to(batch.ids.device), null.to(batch.ids.device), batch.ids)
         picture = batch.before * (~dropped.image).to(batch.before.device).float()[:, None, None, None]
         states = net.text(ids).last_hidden_state
-        return noise_loss(lambda x, t: net(torch.cat([x, picture], 1), t, states), batch.after, alphas, generator, settings.min_snr)
+        return noise_loss(
+            lambda x, t: net(torch.cat([x, picture], 1), t, states), batch.after, alphas, generator, settings.min_snr
+        )
 
     def export(ema: Painter, out: Path) -> None:
         ema.unet.save_pretrained(out / "instruct" / "unet")

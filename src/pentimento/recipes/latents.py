@@ -1,4 +1,4 @@
-"""What the U-Net recipes learn from, computed once and kept on disk: latents of edit pairs, and token ids of their words."""
+"""What the U-Net recipes learn from, made once and kept on disk: latents of edit pairs, token ids of their words."""
 
 import hashlib
 import os

