@@ -296,12 +296,12 @@ def make_scenes(
     folder: Annotated[Path, typer.Argument(help="Where to write; made when it is not there.")],
     n: Annotated[int, typer.Option("--n", min=1, help="How many.")] = 100,
     seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same bytes.")] = 0,
+    split: Annotated[str, typer.Option(help="train, validation or test.")] = "train",
 ) -> None:
     """Write scenes of the drawn world as an imagefolder with metadata.jsonl."""
-    from . import images
     from .data.export import write_scenes
 
-    write_scenes(images.make_folder(folder), n, seed)
+    write_scenes(folder, n, seed, split)
     print(f"{folder}: {n} scenes")
 
 
@@ -310,14 +310,16 @@ def make_sheet(
     output: Annotated[Path, typer.Argument(help="The .png file to write.")],
     n: Annotated[int, typer.Option("--n", min=1, help="How many scenes on it.")] = 64,
     seed: Annotated[int, typer.Option(min=0)] = 0,
+    split: Annotated[str, typer.Option(help="train, validation or test.")] = "train",
+    what: Annotated[str, typer.Option(help="scenes, edits, portraits, parts, thirty or effects.")] = "scenes",
 ) -> None:
-    """Draw a contact sheet of scenes, to look at them."""
+    """Draw a contact sheet of the drawn world, to look at it."""
     from . import images
     from .data.sheets import contact_sheet
 
     images.check_writable(output)
-    contact_sheet(output, n, seed)
-    print(f"{output}: {n} scenes")
+    contact_sheet(output, n, seed, split, what)
+    print(f"{output}: {n} {what}")
 
 
 def split_words(words: Sequence[str], has_plan: bool) -> tuple[list[Path], str]:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from PIL import Image, ImageDraw
 
+from ..errors import RequestError
 from . import art, atmosphere
 from .backdrop import backdrop
 from .vocabulary import (
@@ -110,8 +111,10 @@ class Rendering:
 def generator(split: str, seed: int, purpose: int = 0) -> np.random.Generator:
     """The random stream of a seed in a split; streams of different splits never meet.
 
-    Raises ValueError for an unknown split.
+    Raises: RequestError for an unknown split.
     """
+    if split not in SPLITS:
+        raise RequestError(f"there is no split {split!r}: take {', '.join(SPLITS)}")
     return np.random.default_rng([WORLD_VERSION, SPLITS.index(split), purpose, seed])
 
 

@@ -33,12 +33,12 @@ WINDOW = 16
 class Settings(TrainSettings):
     """Measured: see docs/LOG.md."""
 
-    images: int = Field(400_000, ge=1, description="instructions to train on, all in all")
-    batch_size: int = Field(128, ge=1)
+    images: int = Field(350_000, ge=1, description="instructions to train on, all in all")
+    batch_size: int = Field(64, ge=1)
     lr: float = Field(1.5e-3, gt=0)
-    warmup_images: int = 10_000
+    warmup_images: int = 8_000
     cooldown: float = 0.5
-    ema: float = Field(10_000, ge=0)
+    ema: float = Field(6_000, ge=0)
     weight_decay: float = 0.02
     precision: str = Field("fp32", pattern="^(bf16|fp32)$")  # type: ignore[assignment]
     width: int = Field(128, ge=8, description="width of the transformer")

@@ -34,8 +34,8 @@ PROMPTS = (
 class Settings(TrainSettings):
     """Measured: see docs/LOG.md."""
 
-    images: int = Field(200_000, ge=1)
-    batch_size: int = Field(48, ge=4)
+    images: int = Field(90_000, ge=1)
+    batch_size: int = Field(24, ge=4)
     lr: float = Field(5e-4, gt=0)
     warmup_images: int = 10_000
     cooldown: float = 0.3
