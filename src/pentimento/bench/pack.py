@@ -3,7 +3,6 @@
 import json
 import os
 from collections.abc import Callable, Mapping
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +12,11 @@ from ..data.scenes import draw_scene, render
 from ..editors.requests import Watch, unwatched
 from ..errors import PackError
 from ..language.rules import Rules
-from . import card, language
+from . import card, language, vision
 from .instructedit import BenchPack, hardware
 from .judge import round_trip, score_judge
 from .metrics import psnr
-from .statistics import mean
+from .statistics import Figure, mean
 from .tune import reconstruction
 
 Part = Callable[[BenchPack, int, int], dict[str, Any]]
@@ -40,8 +39,23 @@ def _language(pack: BenchPack, n: int, seed: int) -> dict[str, Any]:
 
 
 def _vision(pack: BenchPack, n: int, seed: int) -> dict[str, Any]:
-    scored: dict[str, Any] = import_module("pentimento.bench.vision").score(pack, n, seed)
-    return scored
+    """Masks, false finds and right objects, the pack's segmenter beside the lookup that learns nothing; captions."""
+    rows: dict[str, Any] = {}
+    for name, segmenter in {"segmenter": pack.segmenter, "lookup": vision.Lookup()}.items():
+        rows[name] = {
+            "mask IoU": _group(vision.mask_overlaps(segmenter, n, seed=seed)),
+            "false finds": _group(vision.false_finds(segmenter, n, seed=seed)),
+            "right object": _group(vision.right_object(segmenter, max(1, n // 4), seed=seed)),
+        }
+    return rows
+
+
+def _captions(pack: BenchPack, n: int, seed: int) -> dict[str, Any]:
+    return _group(vision.captions(pack.captioner, n, seed=seed))
+
+
+def _group(figures: Mapping[str, Figure]) -> dict[str, Any]:
+    return {name: figure.to_json() for name, figure in figures.items()}
 
 
 def _judge(pack: BenchPack, n: int, seed: int) -> dict[str, Any]:
@@ -58,6 +72,7 @@ PARTS: Mapping[str, Part] = {
     "inversion": _inversion,
     "language": _language,
     "vision": _vision,
+    "captions": _captions,
     "judge": _judge,
 }
 
@@ -112,6 +127,12 @@ def figures(parts: Mapping[str, Any]) -> dict[str, str]:
         if row["planner"] == "planner":
             figure = {"value": row["share"], "low": row["low"], "high": row["high"], "n": row["n"]}
             said[f"plans right, {row['group']}"] = card.in_words(figure)
+    for column, group in parts.get("vision", {}).get("segmenter", {}).items():
+        unit = "" if column == "mask IoU" else "share"
+        said |= {f"segmenter, {column}, {name}": card.in_words(figure, unit) for name, figure in group.items()}
+    for name, figure in parts.get("captions", {}).items():
+        if name != "not measured":
+            said[f"captioner, {name}"] = card.in_words(figure)
     if "after a round trip" in judge:
         said["judge, accuracy on planted edits"] = card.in_words(judge["after a round trip"]["accuracy"])
         said["judge, false accepts"] = card.in_words(judge["after a round trip"]["false accepts"])

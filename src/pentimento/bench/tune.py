@@ -131,7 +131,7 @@ def reconstruction(
     autoencoder's own, which no editor can pass. JSON-able.
     """
     trip = round_trip(pack.text_to_image.autoencoder)
-    values: dict[str, list[float]] = {"autoencoder": []} | {f"ratio {ratio:g}": [] for ratio in ratios}
+    values: dict[str, list[float]] = {name: [] for name in ("autoencoder", *(f"ratio {ratio:g}" for ratio in ratios))}
     for task in draw_tasks(n, seed):
         watch("invert", task.number, n)
         before = task.truth.before

@@ -17,6 +17,9 @@ from .vocabulary import BACKGROUNDS, COLOURS, MATERIALS, PLACE_WORDS, STYLES, WE
 from .words import Asked, EditWords
 
 _MORE_COLOURS = ("grey", "gray", "turquoise", "beige", "violet", "teal", "maroon", "navy", "cyan", "magenta")
+PARTS = ("sky", "ground", "wall", "floor", "ceiling", "roof", "tie", "shirt", "face", "jacket", "wheel", "road", "lawn")
+"""Things that are parts of others or of the place; people edit them like any thing."""
+_BACKGROUNDS = tuple(BACKGROUNDS.values())
 _MORE_MATERIALS = ("marble", "stone", "bronze", "paper", "leather", "plastic", "metal", "crystal", "ice", "brick",
                    "woollen", "steel", "velvet", "lego", "bamboo", "porcelain")  # fmt: skip
 _MORE_WEARABLES = (
@@ -49,7 +52,7 @@ def random_words(
     find: tuple[str, ...] = (_random_phrase(rng, open_nouns, test),)
     if kind == "add" and rng.random() < 0.35:
         return EditWords(kind, (), "best", _random_phrase(rng, open_nouns, test))
-    if which in ("best", "all") and kind != "move" and rng.random() < 0.08:
+    if which in ("best", "all") and kind != "move" and rng.random() < 0.12:
         other = _random_phrase(rng, open_nouns, test)
         find = find if singular(head(other)) == singular(head(find[0])) else (*find, other)
     new = _random_new(rng, kind, find, open_nouns, test)
@@ -89,7 +92,10 @@ def _random_phrase(rng: np.random.Generator, open_nouns: bool, test: bool) -> st
     if chance < 0.34 and open_nouns:
         return f"{pick(rng, _ADJECTIVES)} {noun}"
     if chance < 0.37 and open_nouns:
-        return f"{noun} of a {random_noun(rng, True, test)}"
+        first = pick(rng, ("painting", "picture", "statue", "drawing", "photo", noun, noun, noun))
+        return f"{first} of {article(random_noun(rng, True, test))}"
+    if chance < 0.41:
+        return pick(rng, PARTS)
     return noun
 
 
@@ -98,6 +104,8 @@ def _random_new(rng: np.random.Generator, kind: str, find: tuple[str, ...], open
         taken = {singular(head(thing)) for thing in find}
         while True:
             new = _random_phrase(rng, open_nouns, test)
+            if rng.random() < 0.06:
+                new = pick(rng, wordlists.halves(tuple(wordlists.PLACES), test) if open_nouns else _BACKGROUNDS)
             if singular(head(new)) not in taken:
                 return new
     if kind == "recolour":

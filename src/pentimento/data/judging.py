@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 from PIL import Image, ImageFilter
@@ -166,7 +166,8 @@ def wrongly(edit: Edit, rng: np.random.Generator) -> Scene | None:
     if kind in values:
         name, words = values[kind]
         others = [w for w in words if w not in (getattr(before, name), getattr(after, name))]
-        return replace(after, **{name: str(rng.choice(others))})
+        changed: dict[str, Any] = {name: str(rng.choice(others))}
+        return replace(after, **changed)
     if kind in ("remove", "move", "resize"):
         return None
     things = list(after.things)
@@ -278,7 +279,8 @@ def _of_scene(scene: Scene, picture: np.ndarray, rng: np.random.Generator, favou
     if dice < 0.17 or not things:
         return _seen(picture, WHOLE, whole_answers(scene), rng)
     if dice < 0.22:
-        spot = Region(*rng.uniform(0.1, 0.9, 2), side=float(rng.uniform(0.25, 0.7)))
+        x, y, side = rng.uniform((0.1, 0.1, 0.25), (0.9, 0.9, 0.7)).tolist()
+        spot = Region(x, y, side)
         if all(max(abs(t.x - spot.x), abs(t.y - spot.y)) > (t.size + 0.8 * spot.side) / 2 for t in scene.things):
             return _seen(picture, spot, {"noun": NOTHING}, rng)
     liked = [i for i in favoured if i in things]

@@ -15,7 +15,7 @@ from ..language import lexicon
 from ..language.lexicon import article, head, plural, singular
 from . import phrasings
 from .forms import FORMS, MEDIUM
-from .nonsense import FILLERS, invented, nonsense, pick
+from .nonsense import COMMON, ORDERS, aside, invented, nonsense, pick
 
 COMPOSED = 0.2
 """The share of training phrasings that are a matrix sentence with a clause."""
@@ -105,6 +105,8 @@ def phrase(asked: Asked, rng: np.random.Generator, held_out: bool = False, carel
     if not asked.edits:
         return Phrased(asked, nonsense(rng), ())
     marked = _joined(asked, rng, held_out, careless)
+    if careless:
+        marked = _surrounded(marked, rng)
     text, spans = _unmark(_dressed(marked, rng, held_out))
     if asked.shared:
         role = "new" if asked.edits[0].kind == "replace" else "find"
@@ -318,21 +320,34 @@ def _several_choices(words: EditWords, rng: np.random.Generator, speech: _Speech
     return link.join(parts)
 
 
+def _surrounded(text: str, rng: np.random.Generator) -> str:
+    """The text with an aside before or behind it, or with an order that is meant for no one."""
+    chance = rng.random()
+    if chance < 0.2:
+        return f"{aside(rng)}{pick(rng, (' ', ' ', ', ', ': '))}{text}"
+    if chance < 0.3:
+        return f"{aside(rng)} {aside(rng)} {text}"
+    if chance < 0.45:
+        return f"{text.rstrip('?!.')}{pick(rng, (' ', ' ', ', '))}{aside(rng)}"
+    if chance < 0.5:
+        order = pick(rng, ORDERS)
+        return f"{text}. {order}" if chance < 0.48 else f"{order}. {text}"
+    return text
+
+
 def _carelessly(text: str, rng: np.random.Generator, chance: float) -> str:
-    """The text with some words left out, doubled, misspelt or taken for others."""
-    if rng.random() > 6 * chance:
-        return text
+    """The text with asides put in and some words misspelt or taken for others, each with this chance a word."""
     words = text.split(" ")
     for i, word in enumerate(words):
-        if word.isalpha() and rng.random() < 0.3:
+        if rng.random() < chance:
             fate = rng.random()
-            if fate < 0.3:
-                words[i] = f"{word} {pick(rng, FILLERS)}"
-            elif fate < 0.6 and len(word) > 3:
+            if fate < 0.55:
+                words[i] = f"{word} {aside(rng)}" if word else f"{aside(rng)} "
+            elif fate < 0.7 and len(word) > 3 and word.isalpha():
                 cut = int(rng.random() * (len(word) - 1))
                 words[i] = word[:cut] + word[cut + 1] + word[cut] + word[cut + 2 :]
-            elif fate < 0.8:
-                words[i] = invented(rng) if rng.random() < 0.5 else pick(rng, FILLERS)
+            elif word.isalpha() and fate > 0.85:
+                words[i] = invented(rng) if rng.random() < 0.3 else pick(rng, COMMON)
     return " ".join(words)
 
 

@@ -94,12 +94,16 @@ def meaning_of(kind: str, find: Sequence[str], which: str | Sequence[str], new: 
         phrases = ()
     if not phrases:
         choice = "best"
+    if choice == "best" and phrases and all(_several(p) for p in phrases):
+        choice = "all"  # "the cats" are all of them
     if kind in NEEDS_FIND and not phrases:
         raise PlanError(f"cannot tell what to {kind}: name the thing as it is called in the picture")
     if kind in NEEDS_NEW and not new:
         raise PlanError(f"cannot tell what is wanted instead ({kind}): say it, for example 'make the cat a tiger'")
     if kind == "replace":
         kind, new = _recoloured(phrases, new)
+    if kind in ("recolour", "material") and _several(new) and new not in lexicon.MATERIAL_NOUNS:
+        kind = "replace"
     if kind in ("recolour", "material"):
         new = lexicon.MATERIAL_NOUNS.get(new, new)
         kind = "material" if new in lexicon.MATERIALS else "recolour" if new in lexicon.COLOURS else kind
@@ -123,6 +127,10 @@ def tidy(phrase: str) -> str:
             break
         phrase = shorter
     return " ".join(lexicon.SPELLINGS.get(word, word) for word in phrase.split(" "))
+
+
+def _several(phrase: str) -> bool:
+    return is_plural(phrase) and head(phrase) not in lexicon.PLURAL_ONLY
 
 
 def _choice(which: str | Sequence[str]) -> str | tuple[str, ...]:
@@ -171,7 +179,7 @@ def _suffix(meaning: Meaning) -> str:
 
 def _like(thing: str, new: str) -> str:
     """`new` in the number of `thing`."""
-    return plural(new) if is_plural(thing) and head(thing) not in lexicon.PLURAL_ONLY else new
+    return plural(new) if _several(thing) else new
 
 
 def _short(meaning: Meaning) -> tuple[str, str]:
@@ -262,7 +270,7 @@ def _chosen(items: list[_Item], phrase: str, which: str | tuple[str, ...]) -> li
 
 
 def _changed(meaning: Meaning, item: _Item) -> str:
-    several = is_plural(item.thing) and head(item.thing) not in lexicon.PLURAL_ONLY
+    several = _several(item.thing)
     thing = _change(meaning)(item.thing)
     if meaning.kind == "replace" and not several and meaning.which == "all":
         thing = singular(thing)

@@ -40,6 +40,7 @@ WHICH = (*CHOICES, *(f"{n} from {side}" for n in range(2, 10) for side in ("left
 VALUES = tuple((kind, value) for kind, values in lexicon.VALUES.items() for value in values)
 TAGS = ("none", "find begins", "find goes on", "new begins", "new goes on")
 PRONOUNS = frozenset("it him her them he she they this that these those its his their one".split())
+_QUANTIFIERS = frozenset("all every each any both everything whatever".split())
 _WORD = re.compile(r"'s\b|[^\W_]+(?:['’-][^\W_]+)*?(?=\b|'s\b)|[^\s]")
 
 
@@ -370,8 +371,15 @@ def plans_of(
                 f"{_short(instruction)} names nothing to edit: name the thing, or give --description or --image"
             )
         which = answer.which if len(answer.which) > 1 else answer.which[0]
+        if which == "all" and answer.find and not _means_all(read, find):
+            which = "best"
         plans.append(plan_of(answer.kind, find, which, new, description))
     return tuple(dict.fromkeys(plans))
+
+
+def _means_all(read: Sequence[Word], find: Sequence[str]) -> bool:
+    """Whether "all" can be meant at all: something is plural, or a word such as "every" stands in the text."""
+    return any(lexicon.is_plural(thing) for thing in find) or any(word.text in _QUANTIFIERS for word in read)
 
 
 def _copy(text: str, words: Sequence[Word], span: range) -> str:

@@ -30,7 +30,7 @@ ROLES: Mapping[str, Role] = {
     "segmenter": Role(kind="crop_segmenter", components={"model": "segmenter"}),
     "captioner": Role(kind="word_captioner", components={"model": "captioner"}),
     "clip": Role(kind="clip", components={"model": "clip"}),
-    "judge": Role(kind="clip", components={"model": "judge"}),
+    "judge": Role(kind="factor_judge", components={"model": "judge"}),
     "perceptual": Role(kind="perceptual", components={"model": "perceptual"}),
 }
 """The folders that the recipes export."""

@@ -28,6 +28,7 @@ OWN_KINDS: Mapping[str, str] = {
     "crop_segmenter": "pentimento.vision.segmenter",
     "word_captioner": "pentimento.vision.captioner",
     "clip": "pentimento.vision.clip",
+    "factor_judge": "pentimento.vision.judge",
     "perceptual": "pentimento.vision.perceptual",
 }
 """Kinds whose module has `load(folder)`; these models are small and stay in fp32 on the CPU."""
@@ -121,8 +122,8 @@ class OpenPack:
         return self.load("clip")
 
     @cached_property
-    def judge(self) -> Clip:
-        """The second CLIP; for the bench alone."""
+    def judge(self) -> Any:
+        """The judge of edits; for the bench alone."""
         return self.load("judge")
 
     @cached_property

@@ -45,7 +45,7 @@ GROUPS = {
     "furniture": ("furniture", "pieces of furniture"), "food": ("food", "foods"),
 }  # fmt: skip
 LOOKS = (*COLOURS, *MATERIALS)
-MOST, CELLS = 10, 4  # things in a picture, and cells of each, that are named in the lesson
+NAMES = (*NOUNS, *(name for name in WEARABLES if name not in NOUNS))
 STUFF = {
     "background": ("background", "backdrop", "surroundings"), "sky": ("sky",), "ground": ("ground", "terrain"),
     "wall": ("wall", "walls"), "floor": ("floor",),
@@ -63,6 +63,7 @@ class Settings(TrainSettings):
     ema: float = Field(2_500, ge=0, description="half-life of the averaged weights, in images")
     workers: int = Field(1, ge=0, description="processes that draw scenes")
     phrases: int = Field(12, ge=4, description="phrases for each picture")
+    boxes: int = Field(8, ge=2, description="boxes of each picture that are matched with them")
 
 
 class Look(NamedTuple):
@@ -76,19 +77,19 @@ class Look(NamedTuple):
 
 
 class Batch(NamedTuple):
-    """b pictures with k phrases each, on a g x g grid; see `vision.detector.Targets`."""
+    """b pictures with k phrases and m boxes each, on a g x g grid; see `vision.detector.Targets`."""
 
     pictures: Tensor  # uint8 (b, 3, side, side)
+    centre: Tensor  # (b, 2 kinds, g, g)
+    offsets: Tensor  # (b, 2 kinds, 4, g, g)
+    weight: Tensor  # (b, 2 kinds, g, g)
+    stuff: Tensor  # (b, STUFF, g, g) how much of each cell is covered
     spelled: Tensor  # uint8 (b, k, words, letters)
-    parts: Tensor  # bool (b, k) whether a phrase asks for what is worn
-    heat: Tensor  # (b, k, g, g)
-    region: Tensor  # (b, k, g, g)
-    offsets: Tensor  # (b, 2, 4, g, g)
-    weight: Tensor  # (b, 2, g, g)
-    cells: Tensor  # long (b, m) some cells that things cover, -1 for none
-    nouns: Tensor  # long (b, m) which of NOUNS covers the cell
-    colours: Tensor  # long (b, m) which of LOOKS it has, -1 where that cannot be said
-    lessons: Tensor  # uint8 (NOUNS + LOOKS, words, letters) a phrase for each noun, and for each look
+    boxes: Tensor  # (b, m, 4) pixels; those of things, of what is worn, and of nothing
+    answers: Tensor  # (b, m, k) 1 where a phrase means a box, 0 where it does not, -1 where the box is filling
+    nouns: Tensor  # long (b, m) which of NAMES it is, -1 for nothing
+    looks: Tensor  # long (b, m) which of LOOKS it has, -1 where that cannot be said
+    lessons: Tensor  # uint8 (NAMES + LOOKS, words, letters) a phrase for each name, and for each look
 
 
 def dressed(scene: Scene, rng: np.random.Generator) -> Scene:
@@ -103,7 +104,7 @@ def dressed(scene: Scene, rng: np.random.Generator) -> Scene:
 
 
 def crowded(scene: Scene, rng: np.random.Generator, split: str) -> Scene:
-    """The scene's place, mostly in plain daylight, with nine things in three rows: more to learn from in one picture."""
+    """The scene's place, mostly in plain daylight, with nine things in three rows: more to learn from."""
     things = []
     for i in range(9):
         thing = random_thing(rng, split)
@@ -322,127 +323,131 @@ def looks(first: int, count: int, split: str = "train") -> list[tuple[Look, np.r
     return found
 
 
-def batch(phrases: int, step: int, batch_size: int, split: str = "train") -> Batch:
+def batch(phrases: int, boxes: int, step: int, batch_size: int, split: str = "train") -> Batch:
     """The batch of a step; pictures are counted through from the first step's first."""
     config = DetectorConfig()
-    grid, stride = config.grid, config.stride
-    pictures, spelled, parts, heats, regions, offsets, weights = [], [], [], [], [], [], []
-    cells, nouns, colours = [], [], []
+    rows: list[tuple] = []
     for look, rng in looks(step * batch_size, batch_size, split):
         asked = questions(look, phrases, rng)
-        heat, region = np.zeros((2, phrases, grid, grid), np.float32)
-        groups = (list(look.masks), [mask for _, mask in look.worn])
-        smallest = (SMALLEST, SMALLEST_WORN)
-        targets = []
-        for group, least in zip(groups, smallest, strict=True):
-            kept = [mask for mask in group if mask.sum() >= least]
-            targets.append((kept, encode([box_of(mask) for mask in kept], grid, stride)))
-        for k, question in enumerate(asked):
-            for mask in question.masks:
-                share = mask.reshape(grid, stride, grid, stride).mean((1, 3))
-                region[k] = np.maximum(region[k], share)
-                if question.kind != "stuff":
-                    kept, target = targets[question.kind == "part"]
-                    index = next(i for i, other in enumerate(kept) if other is mask)
-                    heat[k] = np.maximum(heat[k], target.heat[index])
-        cell, noun, colour = lesson(look, rng, grid, stride)
-        cells.append(cell)
-        nouns.append(noun)
-        colours.append(colour)
-        pictures.append(look.image.transpose(2, 0, 1))
-        spelled.append(spell([question.phrase for question in asked]))
-        parts.append([question.kind == "part" for question in asked])
-        heats.append(heat)
-        regions.append(region)
-        offsets.append([target.offsets for _, target in targets])
-        weights.append([target.weight for _, target in targets])
-    return Batch(
-        torch.from_numpy(np.stack(pictures)), torch.stack(spelled), torch.tensor(parts),
-        torch.from_numpy(np.stack(heats)), torch.from_numpy(np.stack(regions)), torch.from_numpy(np.array(offsets)),
-        torch.from_numpy(np.array(weights)), torch.tensor(cells), torch.tensor(nouns), torch.tensor(colours),
-        spell(lesson_phrases(step)),
-    )  # fmt: skip
+        things = [(thing.noun, colours_of(thing)[0], mask) for thing, mask in _seen(look)]
+        worn = [(name, "", mask) for name, mask in look.worn if mask.sum() >= SMALLEST_WORN]
+        targets = [encode([box_of(mask) for *_, mask in group], config.grid, config.stride) for group in (things, worn)]
+        share = [_share(look.stuff[name], config) if name in look.stuff else _share(None, config) for name in STUFF]
+        rows.append((
+            torch.from_numpy(np.ascontiguousarray(look.image.transpose(2, 0, 1))),
+            torch.from_numpy(np.stack([t.heat.max(0, initial=0) for t in targets])),
+            torch.from_numpy(np.stack([t.offsets for t in targets])),
+            torch.from_numpy(np.stack([t.weight for t in targets])),
+            torch.from_numpy(np.stack(share)),
+            spell([question.phrase for question in asked]),
+            *_crops(look, things + worn, asked, boxes, rng),
+        ))  # fmt: skip
+    return Batch(*(torch.stack(column) for column in zip(*rows, strict=True)), spell(lesson_phrases(step)))
 
 
-def lesson(look: Look, rng: np.random.Generator, grid: int, stride: int) -> tuple[list[int], list[int], list[int]]:
-    """CELLS cells of each visible thing, its centre first; their nouns and looks; filled up with -1."""
-    names, cells, nouns, colours = list(NOUNS), [], [], []
-    for thing, mask in _seen(look):
-        left, top, right, bottom = box_of(mask)
-        column, row = (min(int((a + b) / 2 / stride), grid - 1) for a, b in ((left, right), (top, bottom)))
-        covered = np.flatnonzero(mask.reshape(grid, stride, grid, stride).mean((1, 3)) > 0.6)
-        others = rng.choice(covered, CELLS - 1).tolist() if len(covered) else []
-        colour = colours_of(thing)[0]
-        known = colour and look.scene.style not in GREY_STYLES
-        mine = [row * grid + column, *others]
-        cells += mine
-        nouns += [names.index(thing.noun)] * len(mine)
-        colours += [LOOKS.index(colour) if known else -1] * len(mine)
-    most = CELLS * MOST
-    return tuple((values + [-1] * most)[:most] for values in (cells, nouns, colours))
+def _share(mask: np.ndarray | None, config: DetectorConfig) -> np.ndarray:
+    """How much of each cell a mask covers, (g, g) in [0, 1]."""
+    grid, stride = config.grid, config.stride
+    if mask is None:
+        return np.zeros((grid, grid), np.float32)
+    return mask.reshape(grid, stride, grid, stride).mean((1, 3), dtype=np.float32)
+
+
+def _crops(
+    look: Look, seen: list[tuple[str, str, np.ndarray]], asked: list[Question], count: int, rng: np.random.Generator
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """`count` boxes of one picture, their answers to the phrases, their nouns and their looks."""
+    side = len(look.image)
+    boxes, answers = np.tile(np.float32([0, 0, side, side]), (count, 1)), np.full((count, len(asked)), -1, np.float32)
+    nouns, told = np.full(count, -1), np.full(count, -1)
+    order = rng.permutation(len(seen))[: count - 1]
+    for row, index in enumerate(order):
+        name, colour, mask = seen[index]
+        boxes[row] = shaken(box_of(mask), 0.05 if rng.random() < 0.8 else 0.1, rng)
+        answers[row] = [question.kind != "stuff" and any(m is mask for m in question.masks) for question in asked]
+        nouns[row] = NAMES.index(name)
+        if colour and look.scene.style not in GREY_STYLES:
+            told[row] = LOOKS.index(colour)
+    size = rng.uniform(16, 70, 2)  # one box anywhere; when no thing fills a quarter of it, nothing answers to it
+    left, top = rng.uniform(0, side - size)
+    there = np.s_[int(top) : int(top + size[1]), int(left) : int(left + size[0])]
+    if all(mask[there].mean() < 0.25 and mask[there].sum() < 0.25 * mask.sum() for *_, mask in seen):
+        boxes[len(order)] = left, top, left + size[0], top + size[1]
+        answers[len(order)] = 0
+    return torch.from_numpy(boxes), torch.from_numpy(answers), torch.from_numpy(nouns), torch.from_numpy(told)
+
+
+def shaken(box: tuple[float, float, float, float], by: float, rng: np.random.Generator) -> tuple[float, ...]:
+    """The box with each edge moved by about `by` of its width or height, as a detector moves it."""
+    left, top, right, bottom = box
+    moves = np.clip(rng.normal(0, by, 4), -2.5 * by, 2.5 * by) * ([right - left, bottom - top] * 2)
+    return tuple(float(edge + move) for edge, move in zip(box, moves, strict=True))
 
 
 def lesson_phrases(step: int) -> list[str]:
-    """A phrase for each noun, some plural, some with a look or another name; then one for each look, with some noun."""
+    """A phrase for each name, some plural, some with a look or another word; then one for each look, with some noun."""
     rng = np.random.default_rng([14, step])
     phrases = []
-    for noun in NOUNS.values():
+    for name in NAMES:
         look = f"{rng.choice(LOOKS)} " if rng.random() < 0.4 else ""
-        name = noun.plural if rng.random() < 0.35 else noun.name
-        if noun.name in SYNONYMS and rng.random() < 0.2:
-            name = str(rng.choice(SYNONYMS[noun.name]))
-        phrases.append(look + name)
+        others = SYNONYMS.get(name, ()) + WEAR_SYNONYMS.get(name, ())
+        if others and rng.random() < 0.2:
+            phrases.append(look + str(rng.choice(others)))
+        else:
+            phrases.append(look + (NOUNS[name].plural if name in NOUNS and rng.random() < 0.35 else name))
     return phrases + [f"{look} {rng.choice(list(NOUNS))}" for look in LOOKS]
 
 
 @lru_cache
 def anchors() -> Tensor:
-    """A fixed random vector for each noun and each look, (NOUNS + LOOKS, match).
+    """A fixed random vector for each name and each look, (NAMES + LOOKS, match).
 
-    Left to themselves, phrases and pictures that know nothing yet pull each other's vectors to zero. So both first
-    learn to meet at these.
+    Left to themselves, phrases and pictures that know nothing yet pull each other's vectors to zero. So both learn to
+    meet at these.
     """
     generator = torch.Generator().manual_seed(0)
-    return 0.5 * torch.randn(len(NOUNS) + len(LOOKS), DetectorConfig().match, generator=generator)
+    return 0.5 * torch.randn(len(NAMES) + len(LOOKS), DetectorConfig().match, generator=generator)
 
 
-def lesson_loss(features: dense.Features, keys: dense.Keys, batch: Batch) -> Tensor:
-    """Cells name their noun among all nouns and their look among all looks; phrases come to their anchors."""
-    there = batch.cells >= 0
-    where = batch.cells.clamp_min(0)[:, None, None].expand(-1, *features.views.shape[1:3], -1)
-    at = features.views.flatten(3).gather(3, where).permute(0, 3, 1, 2)[there]  # (n, 2, match)
-    n, fixed = len(NOUNS), anchors().to(at.device)
-    noun, look = (at[:, 0] @ fixed[:n].T).float(), (at[:, 1] @ fixed[n:].T).float()
-    target = batch.colours[there]
-    told = (target >= 0).sum().clamp_min(1)
-    of_looks = F.cross_entropy(look, target, ignore_index=-1, reduction="sum") / told
+def lesson_loss(views: Tensor, keys: dense.Keys, nouns: Tensor, told: Tensor) -> Tensor:
+    """Crops say their name among all names and their look among all looks; phrases come to their anchors."""
+    n, fixed = len(NAMES), anchors().to(views.device)
+    of_nouns = _told((views[:, 0] @ fixed[:n].T).float(), nouns)
+    of_looks = _told((views[:, 1] @ fixed[n:].T).float(), told)
     of_words = F.mse_loss(keys.vectors[:n, 0].float(), fixed[:n]) + F.mse_loss(keys.vectors[n:, 1].float(), fixed[n:])
-    return F.cross_entropy(noun, batch.nouns[there]) + of_looks + 4 * of_words
+    return of_nouns + of_looks + 4 * of_words
+
+
+def _told(logits: Tensor, targets: Tensor) -> Tensor:
+    """Mean cross-entropy over the targets that are not -1; 0 when all are."""
+    return F.cross_entropy(logits, targets, ignore_index=-1, reduction="sum") / (targets >= 0).sum().clamp_min(1)
 
 
 def loss(model: nn.Module, batch: Batch, generator: torch.Generator) -> Tensor:
-    """Quality focal loss on the heat, GIoU on the boxes, cross-entropy and dice on the regions, and the lesson.
+    """Quality focal loss on the centres, GIoU on the boxes, cross-entropy on stuff and on the answers, and the lesson.
 
     Generalized Focal Loss (Li et al. 2020), Eq. 5, with beta = 2; Generalized IoU (Rezatofighi et al. 2019).
     """
-    light = 1 + 0.15 * (torch.rand(2, len(batch.pictures), 1, 1, 1, generator=generator) * 2 - 1).to(batch.heat.device)
-    features = model((batch.pictures.float() / 127.5 - 1) * light[0] + light[1] - 1)
+    light = 1 + 0.15 * (torch.rand(2, len(batch.pictures), 1, 1, 1, generator=generator) * 2 - 1).to(batch.boxes.device)
+    pictures = (batch.pictures.float() / 127.5 - 1) * light[0] + light[1] - 1
+    places = model(pictures)
+    focus = (places.centre.sigmoid() - batch.centre).detach().square()
+    heat = F.binary_cross_entropy_with_logits(places.centre, batch.centre, reduction="none")
+    centre_loss = (focus * heat).sum() / (batch.centre == 1).sum().clamp_min(1)
+    weight = batch.weight * (batch.weight > 0.2)
+    box_loss = ((1 - giou(places.offsets, batch.offsets)) * weight).sum() / weight.sum().clamp_min(1)
+    stuff_loss = F.binary_cross_entropy_with_logits(places.stuff, batch.stuff)
+
+    kept = batch.answers[..., 0] >= 0  # (b, m)
+    seen = model.views(dense.cut(pictures, batch.boxes, model.config.crop)[kept])  # (n, 2, match)
     b, k = batch.spelled.shape[:2]
     words = model.keys(torch.cat([batch.spelled.flatten(0, 1), batch.lessons]))
     asked = dense.Keys(*(part[: b * k].unflatten(0, (b, k)) for part in words))
-    heat, region = dense.agree(features, asked, batch.parts)
-    focus = (heat.sigmoid() - batch.heat).detach().square()
-    instances = (batch.heat == 1).sum().clamp_min(1)
-    heat_loss = (focus * F.binary_cross_entropy_with_logits(heat, batch.heat, reduction="none")).sum() / instances
-    weight = batch.weight * (batch.weight > 0.2)
-    box_loss = ((1 - giou(features.offsets, batch.offsets)) * weight).sum() / weight.sum().clamp_min(1)
-    covered = region.sigmoid()
-    shared, both = (covered * batch.region).sum((2, 3)), (covered + batch.region).sum((2, 3))
-    there = batch.region.sum((2, 3)) > 4
-    dice = ((1 - (2 * shared + 1) / (both + 1)) * there).sum() / there.sum().clamp_min(1)
-    region_loss = 5 * F.binary_cross_entropy_with_logits(region, batch.region) + 0.5 * dice
-    taught = lesson_loss(features, dense.Keys(*(part[b * k :] for part in words)), batch)
-    return 0.3 * heat_loss + box_loss + region_loss + taught
+    views = seen.new_zeros(*kept.shape, *seen.shape[1:]).masked_scatter(kept[..., None, None], seen)
+    logits = dense.agree(views, asked)[kept]  # (n, k)
+    answer_loss = F.binary_cross_entropy_with_logits(logits, batch.answers[kept])
+    taught = lesson_loss(seen, dense.Keys(*(part[b * k :] for part in words)), batch.nouns[kept], batch.looks[kept])
+    return 0.3 * centre_loss + box_loss + 2 * stuff_loss + 4 * answer_loss + taught
 
 
 def giou(one: Tensor, other: Tensor) -> Tensor:
@@ -455,11 +460,10 @@ def giou(one: Tensor, other: Tensor) -> Tensor:
     return shared / union - (hull - union) / hull
 
 
-def config(settings: Settings) -> DetectorConfig:
+def config() -> DetectorConfig:
     """What is stuff and what is a part is decided by the last word of a phrase."""
     parts = {word.split(" ")[-1] for name in WEARABLES for word in (name, *WEAR_SYNONYMS.get(name, ()))} - set(NOUNS)
-    stuff = {word for words in STUFF.values() for word in words}
-    return DetectorConfig(stuff=tuple(sorted(stuff)), parts=tuple(sorted(parts)))
+    return DetectorConfig(stuff=tuple(STUFF.values()), parts=tuple(sorted(parts)))
 
 
 def export(net: nn.Module, folder: Path) -> None:
@@ -487,6 +491,6 @@ def sample(net: nn.Module, path: Path) -> None:
 
 
 def job(settings: Settings, pack_dir: Path) -> Job:
-    net = DetectorNet(config(settings))
+    net = DetectorNet(config())
     warm_start(net, pack_dir / FOLDER)
-    return Job(net, partial(batch, settings.phrases), loss, export, sample)
+    return Job(net, partial(batch, settings.phrases, settings.boxes), loss, export, sample)

@@ -20,7 +20,7 @@ from ..values import Box
 from ..vision import segmenter as crops
 from ..vision.layers import spell
 from ..vision.segmenter import CropSegmenter, SegmenterConfig, SegmenterNet, as_input, crop, window
-from .detector import Look, Question, box_of, look_at, true_questions
+from .detector import Look, Question, box_of, look_at, shaken, true_questions
 
 FOLDER = "segmenter"
 
@@ -46,13 +46,6 @@ class Batch(NamedTuple):
     masks: Tensor  # (n, s, s) how much of each pixel the answer covers, in [0, 1]
 
 
-def shaken(box: tuple[float, float, float, float], by: float, rng: np.random.Generator) -> Box:
-    """The box with each edge moved by about `by` of its width or height."""
-    left, top, right, bottom = box
-    moves = np.clip(rng.normal(0, by, 4), -2.5 * by, 2.5 * by) * ([right - left, bottom - top] * 2)
-    return Box(left + moves[0], top + moves[1], right + moves[2], bottom + moves[3])
-
-
 def candidates(look: Look, rng: np.random.Generator) -> list[tuple[Question, np.ndarray]]:
     """True phrases of the look, each with one of the masks that answer it; stuff is a third as likely as the rest."""
     asked = true_questions(look, rng)
@@ -75,7 +68,7 @@ def batch(count: int, step: int, batch_size: int, split: str = "train") -> Batch
         for index in rng.choice(len(options), count, replace=len(options) < count):
             question, mask = options[int(index)]
             stuff = question.kind == "stuff"
-            box = shaken(box_of(mask), 0.05 if rng.random() < 0.8 else 0.1, rng)
+            box = Box(*shaken(box_of(mask), 0.05 if rng.random() < 0.8 else 0.1, rng))
             part = window(box, config.margin)
             pictures.append(as_input(image, box, part, config.side))
             answer = crop(Image.fromarray(mask.view(np.uint8) * 255), part, config.side)

@@ -1,16 +1,17 @@
-"""Phrases to boxes: a dense, centre-assigned detector (kind "dense_detector") that learns from scratch in minutes.
+"""Phrases to boxes in two stages that learn from scratch in minutes (kind "dense_detector").
 
-Grounding DINO's role (InstructEdit Sec. 3.3) in the miniature. A convolutional encoder gives one feature for every
-cell of a 32x32 grid; a phrase is read letter by letter into a few vectors; their product is a heat map of object
-centres (things and parts) or a map of the region itself (stuff: "sky", "background"). Boxes are regressed at every
-cell without knowing the phrase. Which phrases are parts or stuff is said in the config, by their last word.
+Grounding DINO's role (InstructEdit Sec. 3.3) in the miniature. First a small dense net proposes boxes without knowing
+any word (centre-assigned heat maps, one for things and one for parts) and paints the few kinds of stuff ("sky"). Then
+every proposal is cut out, brought to one size and matched with the phrase, which is read letter by letter: at one size
+a noun is learned from far fewer pictures than in a dense map of phrases. Which phrases are parts or stuff is said in
+the config, by their last word.
 """
 
 import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -28,16 +29,20 @@ PADDING = 128  # grey level around a picture that is not square
 
 @dataclass(frozen=True)
 class DetectorConfig:
-    """What builds a `DetectorNet`. `stuff` and `parts` are last words of phrases, singular or plural."""
+    """What builds a `DetectorNet`. `stuff` and `parts` hold last words of phrases, singular or plural."""
 
-    side: int = 128  # pixels
+    side: int = 128  # pixels of a picture
     stride: int = 4  # pixels a cell
+    scene_widths: tuple[int, ...] = (32, 64, 96, 128)
+    scene_blocks: tuple[int, ...] = (1, 1, 1, 1)
+    fused: int = 48
+    crop: int = 48  # pixels of a proposal
     widths: tuple[int, ...] = (48, 96, 160, 224)
     blocks: tuple[int, ...] = (1, 2, 2, 1)
-    fused: int = 80
     text: int = 128
-    match: int = 48  # length of the vectors in which pictures and phrases meet
-    stuff: tuple[str, ...] = ()
+    match: int = 48  # length of the vectors in which crops and phrases meet
+    proposals: int = 12  # at most, of each kind
+    stuff: tuple[tuple[str, ...], ...] = ()  # for each channel of stuff, the words for it
     parts: tuple[str, ...] = ()
 
     @property
@@ -46,52 +51,50 @@ class DetectorConfig:
         return self.side // self.stride
 
 
-class Features(NamedTuple):
-    """What the net sees in each of g x g cells of b pictures. Kinds: things first, parts second."""
+class Places(NamedTuple):
+    """What the dense net sees in each of g x g cells of b pictures. Kinds: things first, parts second."""
 
-    views: Tensor  # (b, 2, match, g, g): what it is, how it looks
     centre: Tensor  # (b, 2 kinds, g, g) logits of being a box's centre
     offsets: Tensor  # (b, 2 kinds, 4, g, g) left, top, right, bottom, in cells from the cell's centre, > 0
+    stuff: Tensor  # (b, channels of stuff, g, g) logits of being covered by it
 
 
 class Keys(NamedTuple):
-    """Phrases as what the two views are multiplied with."""
+    """Phrases as what a crop's two views are multiplied with."""
 
     vectors: Tensor  # (..., 2, match)
     biases: Tensor  # (..., 2)
 
 
-class Dense(NamedTuple):
-    """What k phrases mean on b pictures."""
-
-    heat: Tensor  # (b, k, g, g) logits of being the centre of a box that the phrase means
-    region: Tensor  # (b, k, g, g) logits of being covered by what the phrase means
-
-
 class DetectorNet(nn.Module):
-    """Pictures (b, 3, side, side) in [-1, 1] to `Features`, spelled phrases to `Keys`; `agree` brings them together."""
+    """Pictures (b, 3, side, side) in [-1, 1] to `Places`, crops to views, spelled phrases to `Keys`."""
 
     def __init__(self, config: DetectorConfig):
         super().__init__()
         self.config = config
+        self.scene = ImageEncoder(config.scene_widths, config.scene_blocks)
+        self.fuse = Fuse(config.scene_widths, config.fused)
+        self.place = nn.Conv2d(config.fused, 10 + len(config.stuff), 1)
         self.encoder = ImageEncoder(config.widths, config.blocks)
-        self.fuse = Fuse(config.widths, config.fused)
-        self.look = nn.Conv2d(config.fused, 2 * config.match, 1)
-        self.place = nn.Conv2d(config.fused, 10, 1)
+        self.view = nn.Linear(config.widths[-1], 2 * config.match)
         self.phrase = PhraseEncoder(config.text)
         self.key = nn.Linear(config.text, 2 * config.match)
         self.bias = nn.Linear(config.text, 2)
         nn.init.normal_(self.key.weight, std=0.05)
         nn.init.zeros_(self.place.weight)
         with torch.no_grad():
-            self.place.bias.copy_(torch.tensor([-2.0] * 2 + [math.log(4.0)] * 8))
+            self.place.bias[:10].copy_(torch.tensor([-2.0] * 2 + [math.log(4.0)] * 8))
+            self.place.bias[10:].zero_()
             self.bias.bias.copy_(torch.tensor([-1.0, 1.0]))
 
-    def forward(self, pictures: Tensor) -> Features:
-        x = self.fuse(self.encoder(pictures))  # (b, fused, g, g)
-        centre, offsets = self.place(x).float().split([2, 8], 1)
-        views = self.look(x).unflatten(1, (2, self.config.match))
-        return Features(views, centre, offsets.clamp(-3, 4).exp().unflatten(1, (2, 4)))
+    def forward(self, pictures: Tensor) -> Places:
+        x = self.place(self.fuse(self.scene(pictures))).float()  # (b, 10 + stuff, g, g)
+        centre, offsets, stuff = x.split([2, 8, len(self.config.stuff)], 1)
+        return Places(centre, offsets.clamp(-3, 4).exp().unflatten(1, (2, 4)), stuff)
+
+    def views(self, crops: Tensor) -> Tensor:
+        """What crops (n, 3, crop, crop) show and how it looks, (n, 2, match)."""
+        return self.view(self.encoder(crops)[-1].mean((2, 3))).unflatten(1, (2, self.config.match))
 
     def keys(self, spelled: Tensor) -> Keys:
         """Spelled phrases (..., words, letters)."""
@@ -99,17 +102,32 @@ class DetectorNet(nn.Module):
         return Keys(self.key(words).view(*shape, self.config.match), self.bias(words).float().view(shape))
 
 
-def agree(features: Features, keys: Keys, parts: Tensor) -> Dense:
-    """Where k phrases each (keys (b, k, ...), `parts` bool (b, k)) hold on b pictures.
+def cut(pictures: Tensor, boxes: Tensor, side: int, margin: float = 0.1) -> Tensor:
+    """Boxes (b, m, 4), in pixels, out of pictures (b, 3, h, w): (b, m, 3, side, side).
 
-    A phrase holds where both views agree, a soft "and": "orange cat" is a cat, and it is orange.
+    The square around each box, with a margin; what lies further from the box than the margin is 0 (grey), so that an
+    instance is marked among its neighbours and keeps its proportions.
     """
-    views = features.views.flatten(3)  # (b, 2, match, g * g)
-    scores = (keys.vectors.transpose(1, 2) @ views).float() + keys.biases.transpose(1, 2)[..., None]
-    scores = scores.unflatten(-1, features.views.shape[-2:])  # (b, 2, k, g, g)
-    centre = torch.where(parts[..., None, None], features.centre[:, 1:], features.centre[:, :1])  # (b, k, g, g)
-    region = -torch.logsumexp(-scores, 1)
-    return Dense(-torch.logaddexp(-region, -centre), region)
+    m, (height, width) = boxes.shape[1], pictures.shape[-2:]
+    centres, sizes = (boxes[..., :2] + boxes[..., 2:]) / 2, (boxes[..., 2:] - boxes[..., :2]).clamp_min(1.0)
+    reach = sizes.amax(-1, keepdim=True) * (0.5 + margin)  # (b, m, 1) half the square's side
+    away = ((torch.arange(side, device=boxes.device) + 0.5) / side * 2 - 1) * reach  # (b, m, side) from the centre
+    x = (centres[..., :1] + away) / width * 2 - 1
+    y = (centres[..., 1:] + away) / height * 2 - 1
+    where = torch.stack([x[:, :, None].expand(-1, -1, side, -1), y[..., None].expand(-1, -1, -1, side)], -1)
+    crops = F.grid_sample(pictures, where.flatten(1, 2), align_corners=False)  # (b, 3, m * side, side)
+    crops = crops.unflatten(2, (m, side)).transpose(1, 2)  # (b, m, 3, side, side)
+    near = away.abs()[:, :, None] <= (sizes * 0.5 + reach * 2 * margin)[..., None]  # (b, m, x and y, side)
+    return crops * (near[:, :, 0, None, None, :] & near[:, :, 1, None, :, None])
+
+
+def agree(views: Tensor, keys: Keys) -> Tensor:
+    """Logits (b, m, k) of m crops' views (b, m, 2, match) against the keys of k phrases each.
+
+    A phrase holds when both views agree, a soft "and": "orange cat" is a cat, and it is orange.
+    """
+    scores = (views.transpose(1, 2) @ keys.vectors.permute(0, 2, 3, 1)).float()  # (b, 2, m, k)
+    return -torch.logsumexp(-(scores + keys.biases.transpose(1, 2)[:, :, None]), 1)
 
 
 class Targets(NamedTuple):
@@ -203,46 +221,55 @@ class DenseDetector:
             return []
         config, device = self.net.config, next(self.net.parameters()).device
         picture, scale = fit(image, config.side)
-        tensor = torch.from_numpy(picture).to(device).permute(2, 0, 1)[None].float() / 127.5 - 1
-        last = [(plain_words(phrase) or [""])[-1] for phrase in phrases]
-        parts = torch.tensor([[word in config.parts for word in last]], device=device)
-        features = self.net(tensor)
-        dense = agree(features, self.net.keys(spell(tuple(phrases))[None].to(device)), parts)
-        heat, region = dense.heat[0].sigmoid().cpu(), dense.region[0].sigmoid().cpu()
-        offsets = features.offsets[0].cpu()
         width, height = image.size
+        tensor = torch.from_numpy(picture).to(device).permute(2, 0, 1)[None].float() / 127.5 - 1
+        places = self.net(tensor)
+        kinds = [propose(places, kind, config) for kind in (0, 1)]
+        keys = self.net.keys(spell(tuple(phrases))[None].to(device))
+        scores = [match(self.net, tensor, boxes, likely, keys).cpu() for boxes, likely in kinds]
         inside = (math.ceil(height * scale / config.stride), math.ceil(width * scale / config.stride))
         found = []
         for i, phrase in enumerate(phrases):
-            if last[i] in config.stuff:
-                boxes, scores = _around(region[i, : inside[0], : inside[1]], config.stride, threshold)
+            last = (plain_words(phrase) or [""])[-1]
+            channel = next((c for c, words in enumerate(config.stuff) if last in words), None)
+            if channel is not None:
+                region = places.stuff[0, channel, : inside[0], : inside[1]].sigmoid().cpu()
+                boxes, score = _around(region, config.stride)
             else:
-                boxes, scores = decode(heat[i], offsets[int(last[i] in config.parts)], config.stride, threshold)
-            boxes = boxes / scale
-            boxes = torch.minimum(boxes.clamp_min(0), torch.tensor([width, height, width, height], dtype=torch.float))
-            solid = (boxes[:, 2] > boxes[:, 0]) & (boxes[:, 3] > boxes[:, 1])
-            boxes, scores = boxes[solid], scores[solid]
-            kept = suppress(boxes, scores)
-            found.append(
-                [
-                    Box(*edges, score, phrase)
-                    for edges, score in zip(boxes[kept].tolist(), scores[kept].tolist(), strict=True)
-                ]
-            )
+                kind = int(last in config.parts)
+                boxes, score = kinds[kind][0].cpu(), scores[kind][:, i]
+            boxes = torch.minimum((boxes / scale).clamp_min(0), torch.tensor([width, height] * 2, dtype=torch.float))
+            fits = (boxes[:, 2] > boxes[:, 0]) & (boxes[:, 3] > boxes[:, 1]) & (score >= threshold)
+            boxes, score = boxes[fits], score[fits]
+            kept = suppress(boxes, score)
+            edges = zip(boxes[kept].tolist(), score[kept].tolist(), strict=True)
+            found.append([Box(*corners, one, phrase) for corners, one in edges])
         return found
 
 
-def _around(region: Tensor, stride: int, threshold: float) -> tuple[Tensor, Tensor]:
-    """One box (1, 4) around the cells that are more likely covered than not, or none, and its score.
+def propose(places: Places, kind: int, config: DetectorConfig) -> tuple[Tensor, Tensor]:
+    """The best boxes of one picture, (n, 4) in pixels of the net's picture, and how likely each is a box's centre."""
+    boxes, likely = decode(places.centre[0, kind].sigmoid(), places.offsets[0, kind], config.stride, 0.05)
+    kept = suppress(boxes, likely, 0.7)[: config.proposals]
+    return boxes[kept], likely[kept]
 
-    The score is the mean likelihood of the likelier half of the cells that a region of this kind covers, at least
-    four cells: one lit cell is no sky.
+
+def match(net: DetectorNet, picture: Tensor, boxes: Tensor, likely: Tensor, keys: Keys) -> Tensor:
+    """Scores in [0, 1] of n proposals in one picture (1, 3, side, side) for k phrases, (n, k)."""
+    if not len(boxes):
+        return likely.new_zeros(0, keys.biases.shape[1])
+    views = net.views(cut(picture, boxes[None], net.config.crop)[0])
+    return agree(views[None], keys)[0].sigmoid() * likely[:, None].sqrt()
+
+
+def _around(region: Tensor, stride: int) -> tuple[Tensor, Tensor]:
+    """The box (1, 4) around the cells that are more likely covered than not, or around the likeliest, and its score.
+
+    The score is the mean likelihood of the likelier half of the cells that are covered, at least four cells: one lit
+    cell is no sky.
     """
     likely = region.flatten().sort(descending=True).values
-    count = max(4, int((likely > 0.5).sum()) // 2)
-    score = likely[:count].mean()
-    if score < threshold:
-        return torch.zeros(0, 4), torch.zeros(0)
+    score = likely[: max(4, int((likely > 0.5).sum()) // 2)].mean()
     rows, columns = torch.nonzero(region >= min(0.5, float(likely[0])), as_tuple=True)
     edges = [columns.min(), rows.min(), columns.max() + 1, rows.max() + 1]
     return torch.stack(edges)[None].float() * stride, score[None]
@@ -256,9 +283,12 @@ def save(net: DetectorNet, folder: Path) -> None:
 def load(folder: Path) -> DenseDetector:
     """A detector from its folder. Raises: PackError."""
     config = read_config(folder, KIND)
-    fields = {
-        name: tuple(value) if isinstance(value, list) else value for name, value in config.items() if name != "kind"
-    }
+    fields = {name: _frozen(value) for name, value in config.items() if name != "kind"}
     net = DetectorNet(DetectorConfig(**fields))
     read_weights(net, folder)
     return DenseDetector(net)
+
+
+def _frozen(value: Any) -> Any:
+    """JSON's lists as tuples, all the way down."""
+    return tuple(_frozen(item) for item in value) if isinstance(value, list) else value

@@ -1,8 +1,8 @@
 """The judge: a small network that answers questions about a view, such as which noun it shows and in which colour.
 
 For measuring alone; no editor may see it. Which questions an edit asks is `data.judging`'s affair, not this file's.
-It classifies factors (one softmax a factor) where a second CLIP would compare sentences: with the same minutes of
-training the answers are far more often right, and each answer comes with a probability that can be thresholded.
+It classifies factors (one softmax a factor) where a second CLIP would compare sentences: each answer comes with a
+probability that can be thresholded, and a softmax over known words learns in minutes.
 """
 
 from collections.abc import Mapping, Sequence
