@@ -3,14 +3,13 @@
 import numpy as np
 import pytest
 
-from pentimento.data import portraits
+from pentimento.data import part_edits, portraits
 from pentimento.data.edits import UNSEEN_EFFECTS
+from pentimento.data.part_edits import PART_KINDS, draw_part_edit
 from pentimento.data.portraits import (
     KINDS,
-    PART_KINDS,
     Composition,
     draw_composition,
-    draw_part_edit,
     parts_scene,
     render_composition,
 )
@@ -71,7 +70,7 @@ def test_phrases_of_a_close_up_name_what_is_there() -> None:
 
 def test_red_tie_and_tie_are_the_same_thing() -> None:
     composition = portraits.portrait(np.random.default_rng(0), "test", "man", ("tie",))
-    red = portraits.recoloured(composition, "tie", "red")
+    red = part_edits.recoloured(composition, "tie", "red")
     rendering = render_composition(red, 64)
     (tie,) = portraits.instances(red, "tie")
     assert red.layers[tie[0]].phrase == "red tie"
@@ -89,7 +88,7 @@ def test_captions_of_close_ups_name_the_person_and_what_is_worn() -> None:
 def test_a_part_can_be_removed_and_a_smile_takes_the_lips_place() -> None:
     rng = np.random.default_rng(2)
     composition = portraits.portrait(rng, "test", "boy", ("glasses",))
-    bare = portraits.removed(composition, "glasses")
+    bare = part_edits.removed(composition, "glasses")
     assert isinstance(bare, Composition) and len(bare.layers) == len(composition.layers) - 1
-    names = [layer.name for layer in portraits.with_worn(bare, "smile", rng, "test").layers]
+    names = [layer.name for layer in part_edits.with_worn(bare, "smile", rng, "test").layers]
     assert "smile" in names and "lips" not in names

@@ -159,6 +159,15 @@ def test_the_number_of_the_phrase_follows_the_choice() -> None:
     assert plan_of("remove", ("glasses",), "best").find == ("glasses",)
 
 
+def test_a_plain_plural_means_all_of_them() -> None:
+    assert plan_of("recolour", ("flowers",), "best", "red").which == "all"
+    assert plan_of("recolour", ("glasses",), "best", "red").which == "best"
+
+
+def test_things_are_no_colour() -> None:
+    assert plan_of("material", ("laptops",), "all", "newspapers").kind == "replace"
+
+
 @pytest.mark.parametrize(
     ("kind", "find", "new"), [("remove", (), ""), ("replace", ("cat",), ""), ("recolour", (), "red")]
 )

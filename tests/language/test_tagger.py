@@ -135,6 +135,12 @@ def test_a_doubtful_answer_is_refused() -> None:
         plans_of([replace(example_answer(), sure=0.2)], text, doubt=0.5)
 
 
+def test_all_needs_a_plural_or_a_word_for_it() -> None:
+    every = replace(example_answer(), which=("all",))
+    assert plans_of([every], "change the cat to a tiger")[0].which == "best"
+    assert plans_of([every], "change every cat to a tiger")[0].which == "all"
+
+
 def test_a_pronoun_needs_a_description() -> None:
     lonely = replace(example_answer(), find=(), new=(range(4, 5),), pronoun=True)
     with pytest.raises(PlanError, match="--description or --image"):

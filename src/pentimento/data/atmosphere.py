@@ -88,7 +88,7 @@ def light(pixels: np.ndarray, sky: np.ndarray, time: str, look: int, seed: int, 
         return pixels
     rng = np.random.default_rng([11, seed, look])
     size = len(pixels)
-    x = pixels.astype(np.float32)
+    x: np.ndarray = pixels.astype(np.float32)
     if time == "night":
         tone = np.array(_NIGHT[look], dtype=np.float32)
         x = x * (0.42 + tone / 420) + tone * 0.14
@@ -205,7 +205,7 @@ def style(pixels: np.ndarray, kind: str, look: int, seed: int) -> np.ndarray:
     if kind == "pencil sketch":
         grey = picture.convert("L")
         blurred = ImageChops.invert(grey).filter(ImageFilter.GaussianBlur((2.2 + 0.5 * (look % 4)) * unit))
-        g = np.asarray(grey, dtype=np.float32)
+        g: np.ndarray = np.asarray(grey, dtype=np.float32)
         v = np.minimum(1, g / np.maximum(255 - np.asarray(blurred, dtype=np.float32), 1)) ** (2.2 + 0.3 * (look % 3))
         y, x = np.mgrid[:size, :size] / unit
         hatch = 0.5 + 0.5 * np.sin((x + (1 if look % 2 else -1) * y) * 1.6)

@@ -30,11 +30,13 @@ class Backdrop:
 
 
 def _vary(rgb: RGB, rng: np.random.Generator, by: float = 14) -> RGB:
-    return tuple(int(np.clip(c + d, 0, 255)) for c, d in zip(rgb, rng.normal(0, by / 2, 3), strict=True))
+    red, green, blue = (int(np.clip(c + d, 0, 255)) for c, d in zip(rgb, rng.normal(0, by / 2, 3), strict=True))
+    return red, green, blue
 
 
 def _mix(a: RGB, b: RGB, share: float) -> RGB:
-    return tuple(int(x + (y - x) * share) for x, y in zip(a, b, strict=True))
+    red, green, blue = (int(x + (y - x) * share) for x, y in zip(a, b, strict=True))
+    return red, green, blue
 
 
 def _gradient(size: int, top: RGB, bottom: RGB) -> np.ndarray:

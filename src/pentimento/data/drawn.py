@@ -13,9 +13,8 @@ _DARK = (58, 44, 38)
 
 def _shade(rgb: tuple[int, int, int], by: float) -> tuple[int, int, int]:
     """Darker for by < 1, towards white for by > 1."""
-    if by <= 1:
-        return tuple(int(c * by) for c in rgb)
-    return tuple(int(c + (255 - c) * (by - 1)) for c in rgb)
+    r, g, b = (int(c * by) if by <= 1 else int(c + (255 - c) * (by - 1)) for c in rgb)
+    return r, g, b
 
 
 def object_sprite(noun: str, family: str, cell: int) -> Image.Image:

@@ -3,7 +3,9 @@
 draw_edit(seed, split) -> Edit -> render_edit(edit, size) -> RenderedEdit
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -158,7 +160,7 @@ def _refer(scene: Scene, rng: np.random.Generator, singles: bool = False) -> Ref
     return same[int(rng.integers(len(same)))]
 
 
-def _changed(scene: Scene, reference: Reference, change: "dict[int, Thing | None]") -> Scene:
+def _changed(scene: Scene, reference: Reference, change: Mapping[int, Thing | None]) -> Scene:
     things = [change.get(i, t) for i, t in enumerate(scene.things)]
     return replace(scene, things=tuple(t for t in things if t is not None))
 
@@ -290,7 +292,8 @@ def _global(scene: Scene, kind: str, rng: np.random.Generator, split: str, famil
         if not after.outdoors:
             after = replace(after, weather="clear", season="summer")
         return Edit(scene, after, EditWords(kind, ("background",), "best", BACKGROUNDS[new]), ())
-    after = replace(scene, looks=replace(scene.looks, **{kind: look}), **{kind: new})
+    changed: dict[str, Any] = {kind: new, "looks": replace(scene.looks, **{kind: look})}
+    after = replace(scene, **changed)
     return Edit(scene, after, EditWords(kind, (), "best", new), ())
 
 

@@ -13,7 +13,7 @@ import numpy as np
 from tqdm import tqdm
 
 from ..errors import RequestError
-from . import art, portraits
+from . import art, part_edits, portraits
 from .edits import Edit, render_edit
 from .export import new_folder, save_pixels
 from .portraits import Composition, Layer
@@ -163,13 +163,13 @@ def _cloud_kitty(rng: np.random.Generator, size: int) -> PicturePair:
 
 def _glasses(rng: np.random.Generator, size: int) -> PicturePair:
     before = portraits.portrait(rng, "test", wears=())
-    after = portraits.with_worn(before, "glasses", rng, "test", look=7)
-    return _composed(before, portraits.recoloured(after, "glasses", "yellow"), size)
+    after = part_edits.with_worn(before, "glasses", rng, "test", look=7)
+    return _composed(before, part_edits.recoloured(after, "glasses", "yellow"), size)
 
 
 def _smile(rng: np.random.Generator, size: int) -> PicturePair:
     before = portraits.portrait(rng, "test", wears=() if rng.random() < 0.7 else ("hat",))
-    return _composed(before, portraits.with_worn(before, "smile", rng, "test", look=8), size)
+    return _composed(before, part_edits.with_worn(before, "smile", rng, "test", look=8), size)
 
 
 def _still(
@@ -189,17 +189,17 @@ def _still(
 
 def _lemonade(rng: np.random.Generator, size: int) -> PicturePair:
     before = _still(rng, "juice", ("kitchen", "sand", "room", "grass"), 0.38, (1, 1, 2))
-    return _composed(before, portraits.replaced(before, "juice", "lemonade"), size)
+    return _composed(before, part_edits.replaced(before, "juice", "lemonade"), size)
 
 
 def _chocolate_cake(rng: np.random.Generator, size: int) -> PicturePair:
     before = _still(rng, "cake", _TABLES, 0.5, (1, 1, 2))
-    return _composed(before, portraits.replaced(before, "cake", "chocolate cake"), size)
+    return _composed(before, part_edits.replaced(before, "cake", "chocolate cake"), size)
 
 
 def _heart_light(rng: np.random.Generator, size: int) -> PicturePair:
     before = _still(rng, "traffic light", ("street", "city", "grass"), 0.44, (1, 2))
-    return _composed(before, portraits.replaced(before, "traffic light", "heart-shaped light"), size)
+    return _composed(before, part_edits.replaced(before, "traffic light", "heart-shaped light"), size)
 
 
 _TABLES = ("kitchen", "room", "grass")

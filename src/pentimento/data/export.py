@@ -95,8 +95,8 @@ def write_scenes(folder: Path, n: int, seed: int, split: str = "train", size: in
 
 
 def write_edits(folder: Path, n: int, seed: int, split: str = "train", size: int = 128) -> None:
-    """`n` edits of a split as an imagefolder. A line names three pictures, file_name (before), after_ and mask_file_name;
-    `datasets` reads them as "image", "after" and "mask".
+    """`n` edits of a split as an imagefolder. A line names three pictures: file_name (before), after_file_name and
+    mask_file_name; `datasets` reads them as "image", "after" and "mask".
 
     The mask is white where before and after differ. A line also holds the instruction, the plan (find, which, kind,
     both captions), and the before scene as in `write_scenes`. Raises what `write_scenes` raises.

@@ -1,60 +1,40 @@
 """Close-ups where parts matter: portraits, house fronts, rooms, plates of food. Every part is a layer of its own.
 
     draw_composition(seed, split) -> Composition -> render_composition(composition, size) -> Rendering
-    draw_part_edit(seed, split) -> PartEdit;  parts_scene(seed, split) -> PartsScene
+    parts_scene(seed, split) -> PartsScene
 
 In a full scene a mouth is one latent cell; here lips, ties, glasses and doors are large enough to be edited. The
-drawings of the parts stand in `shapes`; emoji come from `art`.
+drawings of the parts stand in `shapes`, edits of them in `part_edits`; emoji come from `art`.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
 from PIL import Image
 
 from ..language import lexicon
-from ..language.captions import plan_of
-from ..values import Plan
 from . import art, atmosphere, shapes
 from .backdrop import RGB, backdrop
-from .edits import UNSEEN_EFFECTS
 from .scenes import Rendering, generator, held_out
-from .vocabulary import COLOURS, MATERIALS, NOUNS, PLACE_WORDS
-from .words import EditWords
+from .vocabulary import COLOURS, NOUNS, PLACE_WORDS
 
 KINDS = ("portrait", "house", "room", "plate")
-PART_KINDS = ("recolour", "material", "replace", "add", "remove")
 SKINS: tuple[RGB, ...] = ((255, 219, 180), (240, 195, 150), (210, 155, 110), (160, 105, 70), (110, 72, 50))
 PERSONS = ("boy", "girl", "man", "woman")
 WORN = ("glasses", "sunglasses", "hat", "top hat", "crown", "scarf", "tie", "bow tie", "smile")
 HAIR_COLOURS = ("brown", "black", "orange", "yellow", "white")
-_FACES = ("glasses", "sunglasses")
-_HATS = ("hat", "top hat", "crown")
-_NECKS = ("scarf", "tie", "bow tie")
-_WALL_NOUNS = ("window", "painting", "clock", "curtain")
-_FURNITURE = ("sofa", "bench", "bed", "chair", "cupboard", "bookshelf")
-_FOODS = ("strawberry", "orange", "apple", "lemon", "peach", "cookie", "donut", "egg", "mushroom", "shrimp", "fries",
+FACES = ("glasses", "sunglasses")
+HATS = ("hat", "top hat", "crown")
+NECKS = ("scarf", "tie", "bow tie")
+WALL_NOUNS = ("window", "painting", "clock", "curtain")
+FURNITURE = ("sofa", "bench", "bed", "chair", "cupboard", "bookshelf")
+FOODS = ("strawberry", "orange", "apple", "lemon", "peach", "cookie", "donut", "egg", "mushroom", "shrimp", "fries",
           "noodles", "carrot slice", "banana", "cherry")  # fmt: skip
-_COLOURED = frozenset(
+COLOURED = frozenset(
     ("hair", "lips", "tie", "bow tie", "scarf", "jacket", "shirt", "glasses", "main door", "garage door", "roof",
-     "wall", "cake", "vase", "flower", "plate", "ceiling", *_FURNITURE, "clock", "curtain")
+     "wall", "cake", "vase", "flower", "plate", "ceiling", *FURNITURE, "clock", "curtain")
 )  # fmt: skip
-_MADE_OF = frozenset(("main door", "garage door", "roof", "jacket", "tie", "vase", "cake", "clock", *_FURNITURE))
-_REMOVABLE = frozenset((*WORN, "painting", "clock", "vase", *_FOODS)) - {"smile"}
-_SWAPS: dict[str, tuple[str, ...]] = {
-    **{
-        a: tuple(b for b in group if b != a)
-        for group in (_FACES, _HATS, _NECKS, _WALL_NOUNS, _FURNITURE, _FOODS)
-        for a in group
-    },
-    "main door": ("chocolate bar", "bookshelf", "curtain"),
-    "garage door": ("chocolate bar", "curtain"),
-    "mashed potatoes": ("noodles", "bread", "pizza", "cookie"),
-    "wall": ("forest", "beach", "city", "starry night sky"),
-    "ceiling": ("starry night sky", "forest"),
-    "vase": ("bucket", "candle", "bell"),
-}  # fmt: skip
 FILLINGS = {"forest": "forest", "beach": "sand", "city": "city", "starry night sky": ""}
 """What can stand inside the outline of a layer, and the place that is drawn there."""
 
@@ -94,24 +74,6 @@ class Composition:
     kind: str
     place: str
     layers: tuple[Layer, ...]
-
-
-@dataclass(frozen=True)
-class PartEdit:
-    """An edit of a part with its truth.
-
-    `before`, `after` uint8 (size, size, 3); `mask` bool: the pixels that differ; `target` bool: what the words find
-    in the picture before; `plan` holds both captions.
-    """
-
-    before: np.ndarray
-    after: np.ndarray
-    mask: np.ndarray
-    target: np.ndarray
-    words: EditWords
-    plan: Plan
-    scenes: tuple[Composition, Composition]
-    targets: tuple[int, ...]
 
 
 @dataclass(frozen=True)
@@ -182,7 +144,8 @@ def render_composition(composition: Composition, size: int = 128) -> Rendering:
     return Rendering(np.asarray(canvas), tuple(masks), parts)
 
 
-def _colour(rng: np.random.Generator, split: str, name: str, options: tuple[str, ...] = tuple(COLOURS)) -> str:
+def random_colour(rng: np.random.Generator, split: str, name: str, options: tuple[str, ...] = tuple(COLOURS)) -> str:
+    """One of `options` that the split allows for a part of this name; any of them when it allows none."""
     allowed = [c for c in options if not (split == "train" and held_out(name, c))]
     return str(rng.choice(allowed or list(options)))
 
@@ -198,11 +161,11 @@ def portrait(
     left, top = 0.5 - scale / 2 + float(rng.uniform(-0.07, 0.07)), float(rng.uniform(0.02, 0.09))
     box = (left, top, left + scale, top + scale)
     if wears is None:
-        chances = ((_FACES, 0.4), (_HATS, 0.25), (_NECKS, 0.5))
+        chances = ((FACES, 0.4), (HATS, 0.25), (NECKS, 0.5))
         wears = tuple(str(rng.choice(group)) for group, chance in chances if rng.random() < chance)
-    hair = hair or _colour(rng, split, "hair", HAIR_COLOURS)
+    hair = hair or random_colour(rng, split, "hair", HAIR_COLOURS)
     if jacket is None:
-        jacket = _colour(rng, split, "jacket") if rng.random() < 0.45 else ""
+        jacket = random_colour(rng, split, "jacket") if rng.random() < 0.45 else ""
     look = int(rng.choice(atmosphere.TRAINED_LOOKS))
     lips = ("pink", "brown") if who in ("boy", "man") else ("red", "pink", "brown", "purple", "orange")
 
@@ -210,7 +173,7 @@ def portrait(
         return Layer(name, shape, box, colour, tone=tone, owner=who, look=look)
 
     layers = [part("hair", f"{who} hair behind", hair)] if who in ("girl", "woman") else []
-    layers += [part("shirt", "shirt", _colour(rng, split, "shirt")), part("neck", "neck")]
+    layers += [part("shirt", "shirt", random_colour(rng, split, "shirt")), part("neck", "neck")]
     layers.append(part("shirt", "collar", layers[-2].colour))
     if jacket:
         layers.append(part("jacket", "jacket", jacket))
@@ -218,17 +181,20 @@ def portrait(
     if "smile" in wears:
         layers.append(part("smile", "smile"))
     else:
-        layers.append(part("lips", "lips", _colour(rng, split, "lips", lips)))
+        layers.append(part("lips", "lips", random_colour(rng, split, "lips", lips)))
     layers.append(part("hair", f"{who} hair", hair))
-    layers += [_worn(w, box, who, rng, split) for w in wears if w != "smile"]
+    layers += [random_worn(w, box, who, rng, split) for w in wears if w != "smile"]
     places = ("grass", "sand", "street", "forest", "room", "mountains", "city", "kitchen", "snow", "sea")
     return Composition(int(rng.integers(1 << 31)), "portrait", str(rng.choice(places)), tuple(layers))
 
 
-def _worn(name: str, box: tuple[float, float, float, float], who: str, rng: np.random.Generator, split: str) -> Layer:
+def random_worn(
+    name: str, box: tuple[float, float, float, float], who: str, rng: np.random.Generator, split: str
+) -> Layer:
+    """Something of WORN on a person whose head fills `box`, in a random look, and colour where it has one."""
     look = int(rng.choice(atmosphere.TRAINED_LOOKS))
     coloured = name in ("tie", "scarf", "glasses", "bow tie")
-    return Layer(name, name, box, _colour(rng, split, name) if coloured else "", owner=who, look=look)
+    return Layer(name, name, box, random_colour(rng, split, name) if coloured else "", owner=who, look=look)
 
 
 def house(rng: np.random.Generator, split: str = "train") -> Composition:
@@ -242,7 +208,7 @@ def house(rng: np.random.Generator, split: str = "train") -> Composition:
         return x0 + dx, t + dy, x1 + dx, b + dy
 
     wall = walls[int(rng.integers(len(walls)))]
-    roof = _colour(rng, split, "roof", ("red", "brown", "black", "blue", "green", "orange"))
+    roof = random_colour(rng, split, "roof", ("red", "brown", "black", "blue", "green", "orange"))
     layers = [
         Layer("wall", "plaster", at(0.56, 0.5, 0.95, 0.9), tone=wall),
         Layer("wall", "plaster", at(0.07, 0.36, 0.57, 0.9), tone=wall),
@@ -250,8 +216,8 @@ def house(rng: np.random.Generator, split: str = "train") -> Composition:
         Layer("roof", "gable", at(0.02, 0.08, 0.62, 0.4), roof),
         Layer("window", "round window", at(0.26, 0.21, 0.38, 0.33), instance=0),
         Layer("window", "house window", at(0.13, 0.5, 0.31, 0.69), instance=1),
-        Layer("main door", "panel door", at(0.37, 0.54, 0.51, 0.9), _colour(rng, split, "main door")),
-        Layer("garage door", "garage door", at(0.61, 0.59, 0.91, 0.9), _colour(rng, split, "garage door")),
+        Layer("main door", "panel door", at(0.37, 0.54, 0.51, 0.9), random_colour(rng, split, "main door")),
+        Layer("garage door", "garage door", at(0.61, 0.59, 0.91, 0.9), random_colour(rng, split, "garage door")),
     ]
     place = str(rng.choice(["grass", "street", "snow", "sand", "mountains"]))
     return Composition(int(rng.integers(1 << 31)), "house", place, tuple(layers))
@@ -264,9 +230,9 @@ def room(
     """A room with walls, ceiling and floor; nouns hang on the wall and stand on the floor, vases on a table."""
     tones: tuple[RGB, ...] = ((236, 218, 190), (206, 222, 230), (222, 232, 208), (238, 212, 208), (224, 214, 236))
     floors: tuple[RGB, ...] = ((176, 122, 78), (150, 100, 66), (196, 160, 120), (120, 112, 110))
-    hanging = hanging or tuple(str(n) for n in rng.choice(_WALL_NOUNS, int(rng.integers(1, 3))))
+    hanging = hanging or tuple(str(n) for n in rng.choice(WALL_NOUNS, int(rng.integers(1, 3))))
     vases = int(rng.choice([0, 0, 1, 2, 3])) if vases is None else vases
-    standing = standing or tuple(str(n) for n in rng.choice(_FURNITURE, 1 if vases else int(rng.integers(1, 3))))
+    standing = standing or tuple(str(n) for n in rng.choice(FURNITURE, 1 if vases else int(rng.integers(1, 3))))
     family = str(rng.choice(art.FAMILIES))
     ceiling: RGB = (246, 244, 238) if rng.random() < 0.7 else (228, 220, 205)
     whole = (0.0, 0.0, 1.0, 1.0)
@@ -277,7 +243,7 @@ def room(
     ]
 
     def noun(name: str, box: tuple[float, float, float, float], instance: int) -> Layer:
-        colour = _colour(rng, split, name) if name in _COLOURED and rng.random() < 0.4 else ""
+        colour = random_colour(rng, split, name) if name in COLOURED and rng.random() < 0.4 else ""
         return Layer(name, name, box, colour if colour != NOUNS[name].base else "", family=family, instance=instance)
 
     for i, name in enumerate(hanging):
@@ -294,8 +260,8 @@ def room(
         w = 0.21 if standing else 0.3
         layers.append(Layer("table", "table", (x - w, 0.68, x + w, 0.96), family=family, instance=9))
         flowers = bool(rng.random() < 0.6)
-        tone = _colour(rng, split, "flower", ("yellow", "white", "blue", "orange")) if rng.random() < 0.5 else ""
-        look = _colour(rng, split, "vase") if rng.random() < 0.4 else ""
+        tone = random_colour(rng, split, "flower", ("yellow", "white", "blue", "orange")) if rng.random() < 0.5 else ""
+        look = random_colour(rng, split, "vase") if rng.random() < 0.4 else ""
         for i in range(vases):
             vx, v = x - w + 2 * w * (i + 0.5) / vases, min(0.11, 0.85 * w / vases)
             if flowers:
@@ -309,8 +275,8 @@ def plate(rng: np.random.Generator, split: str = "train", foods: tuple[str, ...]
     """A plate from above with one food in several pieces, mashed potatoes, a cake, or two foods side by side."""
     cloths: tuple[RGB, ...] = ((190, 60, 60), (70, 120, 180), (90, 150, 90), (200, 160, 80), (150, 110, 170))
     if not foods:
-        first = str(rng.choice((*_FOODS, "mashed potatoes", "cake")))
-        other = str(rng.choice([f for f in (*_FOODS, "mashed potatoes") if f != first]))
+        first = str(rng.choice((*FOODS, "mashed potatoes", "cake")))
+        other = str(rng.choice([f for f in (*FOODS, "mashed potatoes") if f != first]))
         foods = (first, other) if first != "cake" and rng.random() < 0.6 else (first,)
     family = str(rng.choice(art.FAMILIES))
     wooden = bool(rng.random() < 0.5)
@@ -331,7 +297,8 @@ def _helping(food: str, left: float, right: float, family: str, rng: np.random.G
     """The layers of one food between two sides of a plate."""
     middle, half = (left + right) / 2, (right - left) / 2
     if food == "cake":
-        colour = _colour(rng, split, "cake", ("pink", "yellow", "white", "green", "blue")) if rng.random() < 0.5 else ""
+        colours = ("pink", "yellow", "white", "green", "blue")
+        colour = random_colour(rng, split, "cake", colours) if rng.random() < 0.5 else ""
         material = "" if colour else "chocolate"
         box = (middle - 0.33, 0.18, middle + 0.33, 0.84)
         return [Layer("cake", "layer cake", box, colour, material, look=int(rng.integers(6)))]
@@ -389,187 +356,6 @@ def caption(composition: Composition) -> str:
         return f"photo of a house with {' and '.join(named)}, {PLACE_WORDS[composition.place]}"
     tail = {"room": "in a room", "plate": "on a plate"}.get(composition.kind, PLACE_WORDS[composition.place])
     return f"photo of {' and '.join(one(n) for n in seen if n not in dull) or 'the background'}, {tail}"
-
-
-def spoken(name: str, several: bool) -> tuple[str, str]:
-    """How a part is asked for: (phrase, which). Things that are plural by form ("lips") are always meant all."""
-    form = lexicon.is_plural(name) and lexicon.head(name) not in lexicon.PLURAL_ONLY
-    return (lexicon.plural(name) if several else name), ("all" if several or form else "best")
-
-
-def recoloured(composition: Composition, name: str, colour: str = "", material: str = "", look: int = 0) -> Composition:
-    """The close-up with every layer of a name in another colour or of another material."""
-    return replace(composition, layers=tuple(
-        replace(layer, colour=colour, material=material, filling="", look=look if material else layer.look)
-        if layer.name == name else layer for layer in composition.layers
-    ))  # fmt: skip
-
-
-def replaced(
-    composition: Composition, name: str, new: str, only: tuple[int, ...] | None = None, family: str = "", look: int = 0
-) -> Composition:
-    """The close-up with the things of a name (`only` these layers) turned into something new."""
-    layers: list[Layer] = []
-    for i, layer in enumerate(composition.layers):
-        if layer.name != name or (only is not None and i not in only):
-            layers.append(layer)
-        elif new in FILLINGS:
-            layers.append(replace(layer, name=new, filling=new, colour="", material="", look=look))
-        else:
-            tone: RGB = (246, 140, 40) if new == "carrot slice" else layer.tone
-            layers.append(replace(layer, name=new, shape=new, colour="", material="", tone=tone, look=look,
-                                  family=family or layer.family))  # fmt: skip
-    return replace(composition, layers=tuple(layers))
-
-
-def removed(composition: Composition, name: str, only: tuple[int, ...] | None = None) -> Composition:
-    """The close-up without the things of a name (`only` these layers)."""
-    kept = [x for i, x in enumerate(composition.layers) if x.name != name or (only is not None and i not in only)]
-    return replace(composition, layers=tuple(kept))
-
-
-def part_edit(
-    before: Composition, after: Composition, words: EditWords, target: tuple[int, ...], size: int = 128
-) -> PartEdit:
-    """Both pictures of a part edit at size x size pixels; `target` are the indices of the layers that are meant."""
-    a, b = render_composition(before, size), render_composition(after, size)
-    found = np.logical_or.reduce([a.masks[i] for i in target])
-    plan = plan_of(words.kind, words.find, words.which, words.new, words.description)
-    return PartEdit(a.image, b.image, (a.image != b.image).any(-1), found, words, plan, (before, after), target)
-
-
-def draw_part_edit(
-    seed: int, split: str = "train", kinds: tuple[str, ...] = PART_KINDS, effects: str = "all", size: int = 128
-) -> PartEdit:
-    """The part edit of a seed in a split; `effects` as in `edits.draw_edit` ("all", "seen" or "unseen")."""
-    rng = generator(split, seed, purpose=4)
-    for _ in range(10_000):
-        composition = draw_composition(int(rng.integers(1 << 40)), split)
-        edit = _DRAW_EDIT[str(rng.choice(list(kinds)))](composition, rng, split, size)
-        if edit is None or edit.target.sum() < 24 * (size / 128) ** 2 or not edit.mask.any():
-            continue
-        unseen = (edit.words.kind, edit.words.new) in UNSEEN_EFFECTS
-        if effects == "all" or (effects == "unseen") == unseen:
-            return edit
-    raise AssertionError(f"no part edit of {kinds} with effects={effects} exists")
-
-
-def _names(composition: Composition, wanted: frozenset[str]) -> list[str]:
-    return sorted({layer.name for layer in composition.layers} & wanted)
-
-
-def _pick(composition: Composition, name: str, rng: np.random.Generator) -> tuple[tuple[int, ...], str, str]:
-    """Which layers of a name are meant, and how that is said: (indices, phrase, which)."""
-    things = instances(composition, name)
-    if len(things) == 2 and rng.random() < 0.5:
-        boxes = [composition.layers[thing[0]].box for thing in things]
-        xs = [(box[0] + box[2]) / 2 for box in boxes]
-        if abs(xs[0] - xs[1]) > 0.12:
-            i = int(rng.integers(2))
-            return things[i], name, "left" if xs[i] < xs[1 - i] else "right"
-    chosen = tuple(i for thing in things for i in thing)
-    looks = {composition.layers[i].phrase for i in chosen}
-    said = looks.pop() if len(looks) == 1 and rng.random() < 0.5 else name
-    return chosen, *spoken(said, len(things) > 1)
-
-
-def _draw_look(composition: Composition, rng: np.random.Generator, split: str, size: int, kind: str) -> PartEdit | None:
-    names = _names(composition, _COLOURED if kind == "recolour" else _MADE_OF)
-    if not names:
-        return None
-    name = str(rng.choice(names))
-    chosen = tuple(i for thing in instances(composition, name) for i in thing)
-    layers = [composition.layers[i] for i in chosen]
-    now = {layer.colour for layer in layers} | {layer.material for layer in layers}
-    base = NOUNS[name].base if name in NOUNS else ""
-    values = [v for v in (COLOURS if kind == "recolour" else MATERIALS)
-              if v not in now and v != base and not (split == "train" and held_out(name, v))]  # fmt: skip
-    if not values:
-        return None
-    new = str(rng.choice(values))
-    looks = {layer.phrase for layer in layers}
-    said = looks.pop() if len(looks) == 1 and rng.random() < 0.4 else name
-    phrase, which = spoken(said, len(instances(composition, name)) > 1)
-    look = int(rng.choice(atmosphere.TRAINED_LOOKS))
-    after = recoloured(composition, name, **{"colour" if kind == "recolour" else "material": new}, look=look)
-    return part_edit(composition, after, EditWords(kind, (phrase,), which, new), chosen, size)
-
-
-def _draw_recolour(composition: Composition, rng: np.random.Generator, split: str, size: int) -> PartEdit | None:
-    return _draw_look(composition, rng, split, size, "recolour")
-
-
-def _draw_material(composition: Composition, rng: np.random.Generator, split: str, size: int) -> PartEdit | None:
-    return _draw_look(composition, rng, split, size, "material")
-
-
-def _draw_replace(composition: Composition, rng: np.random.Generator, split: str, size: int) -> PartEdit | None:
-    names = _names(composition, frozenset(_SWAPS))
-    if not names:
-        return None
-    name = str(rng.choice(names))
-    if composition.kind == "house" and name == "wall":
-        return None
-    new = str(rng.choice(_SWAPS[name]))
-    if new in {layer.name for layer in composition.layers}:
-        return None
-    chosen, phrase, which = _pick(composition, name, rng)
-    family, look = str(rng.choice(art.FAMILIES)), int(rng.choice(atmosphere.TRAINED_LOOKS))
-    after = replaced(composition, name, new, chosen, family, look)
-    if new in ("tie", "scarf", "glasses", "bow tie"):
-        colour = _colour(rng, split, new)
-        after = recoloured(after, new, colour)
-        new = f"{colour} {new}"
-    several = which == "all" and len(instances(composition, name)) > 1
-    words = EditWords("replace", (phrase,), which, lexicon.plural(new) if several else new)
-    return part_edit(composition, after, words, chosen, size)
-
-
-def _draw_add(composition: Composition, rng: np.random.Generator, split: str, size: int) -> PartEdit | None:
-    if composition.kind != "portrait":
-        return None
-    has = {layer.name for layer in composition.layers}
-    free = [w for group in (_FACES, _HATS, _NECKS, ("smile",)) if not has & set(group) for w in group]
-    if not free:
-        return None
-    new = str(rng.choice(free))
-    after = with_worn(composition, new, rng, split)
-    who = composition.layers[0].owner
-    target = tuple(i for i, layer in enumerate(composition.layers) if layer.owner == who)
-    return part_edit(composition, after, EditWords("add", (who,), "best", new), target, size)
-
-
-def with_worn(
-    composition: Composition, name: str, rng: np.random.Generator, split: str, look: int | None = None
-) -> Composition:
-    """A portrait with one of WORN added; a smile takes the place of the lips."""
-    layers = composition.layers
-    if name == "smile":
-        smiling = [
-            replace(x, name="smile", shape="smile", colour="", look=x.look if look is None else look)
-            if x.name == "lips"
-            else x
-            for x in layers
-        ]
-        return replace(composition, layers=tuple(smiling))
-    worn = _worn(name, layers[0].box, layers[0].owner, rng, split)
-    return replace(composition, layers=(*layers, worn if look is None else replace(worn, look=look)))
-
-
-def _draw_remove(composition: Composition, rng: np.random.Generator, split: str, size: int) -> PartEdit | None:
-    names = _names(composition, _REMOVABLE)
-    if not names:
-        return None
-    name = str(rng.choice(names))
-    chosen, phrase, which = _pick(composition, name, rng)
-    after = removed(composition, name, chosen)
-    return part_edit(composition, after, EditWords("remove", (phrase,), which, ""), chosen, size)
-
-
-_DRAW_EDIT = {
-    "recolour": _draw_recolour, "material": _draw_material, "replace": _draw_replace, "add": _draw_add,
-    "remove": _draw_remove,
-}  # fmt: skip
 
 
 def parts_scene(seed: int, split: str = "train", size: int = 128) -> PartsScene:

@@ -10,7 +10,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from ..errors import RequestError
 from ..images import save_picture
-from . import captions, effects, portraits, thirty, words
+from . import captions, effects, part_edits, portraits, thirty, words
 from .edits import draw_edit, render_edit
 from .scenes import SPLITS, draw_scene, generator, render
 
@@ -75,7 +75,7 @@ def _portraits(n: int, seed: int, split: str) -> Iterator[Cell]:
 
 def _parts(n: int, seed: int, split: str) -> Iterator[Cell]:
     for i in range(seed, seed + n):
-        edit = portraits.draw_part_edit(i, split, size=SIDE)
+        edit = part_edits.draw_part_edit(i, split, size=SIDE)
         yield Cell((edit.before, edit.after), words.instruction(edit.words, generator(split, i, purpose=8)))
 
 

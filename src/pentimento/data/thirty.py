@@ -11,9 +11,10 @@ import numpy as np
 
 from ..language.captions import plan_of
 from ..values import Plan
-from . import art, captions, portraits
+from . import art, captions, part_edits, portraits
 from .edits import Edit, render_edit
-from .portraits import Composition, PartEdit
+from .part_edits import PartEdit
+from .portraits import Composition
 from .scenes import Scene, Thing, generator
 from .vocabulary import COLOURS
 from .words import THIRTY as WORDS
@@ -91,13 +92,13 @@ def _other(rng: np.random.Generator, *taken: str) -> str:
 def _swap(composition: Composition, words: EditWords, names: tuple[str, ...], new: str, family: str = "") -> PartEdit:
     after = composition
     for name in names:
-        after = portraits.replaced(after, name, new, family=family)
-    return portraits.part_edit(composition, after, words, _layers(composition, *names))
+        after = part_edits.replaced(after, name, new, family=family)
+    return part_edits.part_edit(composition, after, words, _layers(composition, *names))
 
 
 def _paint(composition: Composition, words: EditWords, name: str, colour: str = "", material: str = "") -> PartEdit:
-    after = portraits.recoloured(composition, name, colour, material)
-    return portraits.part_edit(composition, after, words, _layers(composition, name))
+    after = part_edits.recoloured(composition, name, colour, material)
+    return part_edits.part_edit(composition, after, words, _layers(composition, name))
 
 
 def _doors(rng: np.random.Generator, words: EditWords) -> PartEdit:
@@ -107,7 +108,7 @@ def _doors(rng: np.random.Generator, words: EditWords) -> PartEdit:
 def _red_tie(rng: np.random.Generator, words: EditWords) -> PartEdit:
     jacket = "" if rng.random() < 0.4 else _other(rng, "red", "orange", "pink")
     composition = portraits.portrait(rng, "test", str(rng.choice(["man", "boy"])), ("tie",), jacket=jacket)
-    shown = portraits.recoloured(composition, "tie", _other(rng, "red", "orange", "pink", "brown", jacket))
+    shown = part_edits.recoloured(composition, "tie", _other(rng, "red", "orange", "pink", "brown", jacket))
     return _paint(shown, words, "tie", "red")
 
 
@@ -174,12 +175,12 @@ def _white_hair(rng: np.random.Generator, words: EditWords) -> PartEdit:
 
 def _white_scarf(rng: np.random.Generator, words: EditWords) -> PartEdit:
     composition = portraits.portrait(rng, "test", wears=("scarf",), jacket=_other(rng, "white", "pink"))
-    return _paint(portraits.recoloured(composition, "scarf", "white"), words, "scarf", "pink")
+    return _paint(part_edits.recoloured(composition, "scarf", "white"), words, "scarf", "pink")
 
 
 def _lips(rng: np.random.Generator, words: EditWords) -> PartEdit:
     composition = portraits.portrait(rng, "test", str(rng.choice(["woman", "girl"])), ())
-    shown = portraits.recoloured(composition, "lips", str(rng.choice(["red", "pink", "orange"])))
+    shown = part_edits.recoloured(composition, "lips", str(rng.choice(["red", "pink", "orange"])))
     return _paint(shown, words, "lips", "purple")
 
 
@@ -188,9 +189,9 @@ def _glasses(rng: np.random.Generator, words: EditWords) -> PartEdit:
 
 
 def _cake(rng: np.random.Generator, words: EditWords) -> PartEdit:
-    composition = portraits.recoloured(portraits.plate(rng, "test", ("cake",)), "cake", material="chocolate")
-    after = portraits.replaced(composition, "cake", "strawberry cake")
-    return portraits.part_edit(composition, after, words, _layers(composition, "cake"))
+    composition = part_edits.recoloured(portraits.plate(rng, "test", ("cake",)), "cake", material="chocolate")
+    after = part_edits.replaced(composition, "cake", "strawberry cake")
+    return part_edits.part_edit(composition, after, words, _layers(composition, "cake"))
 
 
 def _mashed_potatoes(rng: np.random.Generator, words: EditWords) -> PartEdit:
@@ -281,7 +282,7 @@ def draw_thirty(index: int, variant: int = 0, size: int = 128) -> Case:
         pixels = (shown.before, shown.after, shown.mask, shown.target)
     else:
         if size != 128:
-            edit = portraits.part_edit(*edit.scenes, edit.words, edit.targets, size)
+            edit = part_edits.part_edit(*edit.scenes, edit.words, edit.targets, size)
         description = portraits.caption(edit.scenes[0])
         pixels = (edit.before, edit.after, edit.mask, edit.target)
     return Case(asked.text, words, plan, *pixels, description, stage.stand_in)

@@ -339,10 +339,10 @@ def _carelessly(text: str, rng: np.random.Generator, chance: float) -> str:
     """The text with asides put in and some words misspelt or taken for others, each with this chance a word."""
     words = text.split(" ")
     for i, word in enumerate(words):
-        if rng.random() < chance:
+        if word and rng.random() < chance:
             fate = rng.random()
             if fate < 0.55:
-                words[i] = f"{word} {aside(rng)}" if word else f"{aside(rng)} "
+                words[i] = f"{word} {aside(rng)}"
             elif fate < 0.7 and len(word) > 3 and word.isalpha():
                 cut = int(rng.random() * (len(word) - 1))
                 words[i] = word[:cut] + word[cut + 1] + word[cut] + word[cut + 2 :]

@@ -10,7 +10,7 @@ COLOURS = frozenset(
 MATERIALS = frozenset(
     "golden silver wooden chocolate glass bronze copper marble stone brick iron steel metal plastic paper cardboard "
     "leather woollen velvet silk ceramic porcelain crystal ice icy rubber clay concrete lego denim diamond wax "
-    "knitted straw bamboo velvety strawberry".split()
+    "knitted straw bamboo velvety".split()
 )
 SIZES = frozenset("big bigger biggest large larger huge giant small smaller smallest little tiny".split())
 BIG = frozenset("big bigger large larger huge giant enormous grown tall taller".split())
