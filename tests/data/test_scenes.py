@@ -10,6 +10,7 @@ from pentimento.data import art, captions, scenes
 from pentimento.data.export import EXAMPLES
 from pentimento.data.scenes import Scene, Thing, draw_scene, held_out, render
 from pentimento.data.vocabulary import COLOURS, MATERIALS, NOUNS
+from pentimento.errors import RequestError
 from pentimento.language import lexicon
 
 
@@ -31,7 +32,7 @@ def test_splits_and_seeds_draw_different_scenes() -> None:
 
 
 def test_an_unknown_split_is_refused() -> None:
-    with pytest.raises(ValueError):
+    with pytest.raises(RequestError, match="holiday"):
         draw_scene(0, "holiday")
 
 
@@ -42,6 +43,13 @@ def test_held_out_combinations_and_art_appear_in_no_training_scene() -> None:
             assert not held_out(thing.noun, thing.material or "-") or not thing.material
             assert thing.family != art.HELD_OUT_FAMILY
             assert thing.look in scenes.atmosphere.TRAINED_LOOKS
+
+
+@pytest.mark.parametrize("split", scenes.SPLITS)
+def test_looks_that_are_kept_for_the_effects_appear_in_no_scene(split: str) -> None:
+    for looks in (draw_scene(seed, split).looks for seed in range(100)):
+        kept = set(scenes.atmosphere.UNSEEN_LOOKS)
+        assert not kept & {looks.time, looks.weather, looks.season, looks.style}
 
 
 def test_held_out_combinations_do_appear_in_test_scenes() -> None:

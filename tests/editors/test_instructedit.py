@@ -204,5 +204,7 @@ def test_another_seed_gives_another_picture_inside_the_mask_and_the_same_outside
     first, other, same = (editor(Request(toy_picture(), plan=PLAN, mask=toy_mask(), seed=s)) for s in (0, 5, 5))
     changed = (np.asarray(first.image) != np.asarray(other.image)).any(-1)
     assert changed.any() and other.image.tobytes() == same.image.tobytes()
-    still = InstructEdit(pack=editor.pack, steps=10, variety=0)(Request(toy_picture(), plan=PLAN, mask=toy_mask(), seed=5))
+    still = InstructEdit(pack=editor.pack, steps=10, variety=0)(
+        Request(toy_picture(), plan=PLAN, mask=toy_mask(), seed=5)
+    )
     assert still.image.tobytes() == first.image.tobytes()

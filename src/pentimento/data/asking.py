@@ -17,6 +17,10 @@ from .vocabulary import BACKGROUNDS, COLOURS, MATERIALS, PLACE_WORDS, STYLES, WE
 from .words import Asked, EditWords
 
 _MORE_COLOURS = ("grey", "gray", "turquoise", "beige", "violet", "teal", "maroon", "navy", "cyan", "magenta")
+TAUGHT_KINDS = (  # the kinds with the most ways to be put come most often
+    *("replace",) * 6, *("recolour",) * 4, *("material",) * 3, *("add",) * 4, *("remove",) * 4, *("resize",) * 3,
+    *("move",) * 3, *("background",) * 2, "weather", "time", "season", "style",
+)  # fmt: skip
 PARTS = ("sky", "ground", "wall", "floor", "ceiling", "roof", "tie", "shirt", "face", "jacket", "wheel", "road", "lawn")
 """Things that are parts of others or of the place; people edit them like any thing."""
 _BACKGROUNDS = tuple(BACKGROUNDS.values())
@@ -174,7 +178,7 @@ def random_asked(rng: np.random.Generator, with_description: bool = False, test:
         return Asked((replace(words, description=described.description),))
     if chance < 0.06:
         return Asked(())
-    first = random_words(rng, rng.random() < 0.5, test)
+    first = random_words(rng, rng.random() < 0.5, test, TAUGHT_KINDS)
     if chance < 0.12 and first.find and first.kind != "background":
         pronoun = pick(rng, ("it", "it", "him", "her", "them"))
         return Asked((replace(first, which="all" if pronoun == "them" else "best"),), pronoun)
@@ -186,8 +190,8 @@ def random_asked(rng: np.random.Generator, with_description: bool = False, test:
         if second.find and isinstance(first.which, str):
             new = second.new if second.kind != "replace" else _like(second.new, first.which)
             return Asked((first, EditWords(second.kind, (thing,), first.which, new)), shared=True)
-    kinds = ("replace", "recolour", "material") if rng.random() < 0.4 else KINDS
-    if kinds is not KINDS:
+    kinds = ("replace", "recolour", "material") if rng.random() < 0.4 else TAUGHT_KINDS
+    if kinds is not TAUGHT_KINDS:
         first = random_words(rng, rng.random() < 0.5, test, kinds)
     second = random_words(rng, rng.random() < 0.5, test, kinds)
     if chance > 0.98:

@@ -157,7 +157,7 @@ def _singular_word(word: str) -> str:
         return word[:-1] if word[:-1] in _IE else word[:-3] + "y"
     if word.endswith("ches"):
         return word[:-1] if word.endswith(_STEM_CHE) else word[:-2]
-    if word.endswith(("xes", "shes", "sses")) or word[:-2] in _SINGULAR_S:
+    if word.endswith(("xes", "shes", "sses", "zzes")) or word[:-2] in _SINGULAR_S:
         return word[:-2]
     if word.endswith("uses") and not word.endswith(_STEM_SE):
         return word[:-2]

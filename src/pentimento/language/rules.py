@@ -147,7 +147,7 @@ _REMOVES = tuple(
         rf"paint over|leave out|edit out|throw out|clean away) {_X}(?: from the (?:picture|photo|image|scene|frame)| out| away)?$",
         rf"^(?:take|throw|cut|send) {_X} (?:away|out|off)(?: .+)?$",
         rf"^(?:make|let) {_X} (?:disappear|vanish|go away|be gone)$",
-        rf"^(?:there should be )?(?:no|no more|without) {_X}$",
+        rf"^(?:there should be )?(?:no more|no|without) {_X}$",
         rf"^(?:i want|i'd like|i would like) {_X} (?:to be )?(?:gone|removed|deleted)$",
         rf"^(?:i|we) (?:don't|do not) (?:want|like|need)(?: to see)? {_X}(?: in the picture)?$",
         rf"^(?:what if )?{_X} (?:was|were|should be|must be) (?:gone|removed|deleted|left out)$",

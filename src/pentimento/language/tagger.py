@@ -24,7 +24,7 @@ from torch import Tensor, nn
 from ..errors import PackError, PlanError
 from ..values import CHOICES, KINDS, Plan
 from . import lexicon
-from .captions import NEEDS_FIND, NEEDS_NEW, plan_of
+from .captions import NEEDS_FIND, NEEDS_NEW, plan_of, tidy
 
 EDITS = 3
 """Edits in one instruction, at most."""
@@ -39,7 +39,6 @@ WHICH = (*CHOICES, *(f"{n} from {side}" for n in range(2, 10) for side in ("left
 """Answers of the choice heads; the second head's last answer is "no second choice"."""
 VALUES = tuple((kind, value) for kind, values in lexicon.VALUES.items() for value in values)
 TAGS = ("none", "find begins", "find goes on", "new begins", "new goes on")
-PRONOUNS = frozenset("it him her them he she they this that these those its his their one".split())
 _QUANTIFIERS = frozenset("all every each any both everything whatever".split())
 _WORD = re.compile(r"'s\b|[^\W_]+(?:['’-][^\W_]+)*?(?=\b|'s\b)|[^\s]")
 
@@ -379,7 +378,8 @@ def plans_of(
 
 def _means_all(read: Sequence[Word], find: Sequence[str]) -> bool:
     """Whether "all" can be meant at all: something is plural, or a word such as "every" stands in the text."""
-    return any(lexicon.is_plural(thing) for thing in find) or any(word.text in _QUANTIFIERS for word in read)
+    plain = any(lexicon.plural(thing) == thing for thing in map(tidy, find))  # plural, or "sheep"
+    return plain or any(word.text in _QUANTIFIERS for word in read)
 
 
 def _copy(text: str, words: Sequence[Word], span: range) -> str:

@@ -1,6 +1,6 @@
 """The captioner: pictures to the world's own captions, on scenes drawn while it trains.
 
-It begins with the detector's image encoder when the pack has one, which already tells nouns and colours apart.
+It looks through the pack's detector, which already tells nouns and colours apart, and learns to tell.
 """
 
 from functools import partial
@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from ..data.captions import caption
 from ..data.scenes import draw_scene, render
-from ..errors import PackError
+from ..errors import PackError, TrainingError
 from ..training import Job, TrainSettings, warm_start
 from ..vision import captioner as words
 from ..vision import detector
@@ -37,7 +37,6 @@ class Settings(TrainSettings):
     ema: float = Field(1_500, ge=0, description="half-life of the averaged weights, in images")
     workers: int = Field(1, ge=0, description="processes that draw scenes")
     captions: int = Field(2, ge=1, description="captions of each picture")
-    from_detector: bool = Field(True, description="begin with the detector's image encoder, when the pack has one")
 
 
 class Batch(NamedTuple):
@@ -61,7 +60,7 @@ def batch(config: CaptionerConfig, captions: int, step: int, batch_size: int, sp
     pictures, ids = [], []
     for seed in range(step * batch_size, (step + 1) * batch_size):
         scene, rng = draw_scene(seed, split), np.random.default_rng([31, seed])
-        pictures.append(render(scene, config.side).image.transpose(2, 0, 1))
+        pictures.append(render(scene, config.detector.side).image.transpose(2, 0, 1))
         ids.append(to_ids([caption(scene, rng) for _ in range(captions)], config.words, config.length))
     return Batch(torch.from_numpy(np.stack(pictures)), torch.stack(ids))
 
@@ -94,22 +93,14 @@ def sample(net: nn.Module, path: Path) -> None:
 
 
 def job(settings: Settings, pack_dir: Path) -> Job:
-    config = CaptionerConfig(words=known_words())
-    net = CaptionerNet(config)
-    if not warm_start(net, pack_dir / FOLDER) and settings.from_detector:
-        folder = pack_dir / detector_recipe.FOLDER
-        if (folder / "config.json").exists():
-            _take_encoder(net, folder)
-    return Job(net, partial(batch, config, settings.captions), loss, export, sample)
-
-
-def _take_encoder(net: CaptionerNet, folder: Path) -> None:
-    """Copy the detector's image encoder into `net`.
-
-    Raises: PackError when it is not of the same shape.
-    """
-    encoder = detector.load(folder).net.encoder
+    """Raises: TrainingError when the pack has no detector yet."""
+    folder = pack_dir / detector_recipe.FOLDER
     try:
-        net.encoder.load_state_dict(encoder.state_dict())
-    except RuntimeError as error:
-        raise PackError(f"{folder} has another image encoder than the captioner; set from_detector to false") from error
+        eyes = detector.load(folder).net
+    except PackError as error:
+        raise TrainingError(f"the captioner looks through the detector ({error}): train the detector first") from error
+    config = CaptionerConfig(words=known_words(), detector=eyes.config)
+    net = CaptionerNet(config)
+    warm_start(net, pack_dir / FOLDER)
+    net.detector.load_state_dict(eyes.state_dict())
+    return Job(net, partial(batch, config, settings.captions), loss, export, sample)

@@ -116,17 +116,19 @@ def loss(net: nn.Module, answered: Batch, generator: torch.Generator) -> torch.T
     return tagger.loss_of(net(answered), answered)
 
 
-def new_net(settings: Settings) -> TaggerNet:
-    """An untrained net of the settings' shape."""
+def new_net(settings: Settings, folder: Path) -> TaggerNet:
+    """An untrained net of the settings' shape; it keeps the frame words of a net in `folder`, so that can warm it."""
+    earlier = folder / "config.json"
+    known = TaggerSettings.model_validate_json(earlier.read_text()).frame if earlier.is_file() else ()
     shape = TaggerSettings(
-        width=settings.width, layers=settings.layers, feedforward=3 * settings.width, frame=frame_words()
+        width=settings.width, layers=settings.layers, feedforward=3 * settings.width, frame=known or frame_words()
     )
     return TaggerNet(shape)
 
 
 def job(settings: Settings, pack_dir: Path) -> Job:
     """Warm-starts from pack_dir/language where its weights fit; exports there."""
-    net = new_net(settings)
+    net = new_net(settings, pack_dir / "language")
     warm_start(net, pack_dir / "language")
 
     def export(averaged: nn.Module, folder: Path) -> None:

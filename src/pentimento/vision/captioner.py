@@ -1,7 +1,8 @@
-"""Pictures to words: an encoder and a small word decoder (kind "word_captioner").
+"""Pictures to words: what a detector sees, told by a small word decoder (kind "word_captioner").
 
-BLIP-2's role (InstructEdit Sec. 3.2) in the miniature. The vocabulary is the world's, stored with the model. One
-model answers everything: the kind of art is what a caption says before "of", and "photo of" is a caption's start.
+BLIP-2's role (InstructEdit Sec. 3.2) in the miniature. The detector's proposals say what stands where, a second small
+encoder sees place, light and style. The vocabulary is the world's, stored with the model. One model answers everything:
+the kind of art is what a caption says before "of", and "photo of" is a caption's start.
 """
 
 import re
@@ -14,7 +15,7 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor, nn
 
-from .detector import fit
+from .detector import DetectorConfig, DetectorNet, Places, cut, fit, frozen, propose
 from .layers import ImageEncoder, TextBlock
 from .store import read_config, read_weights, write_model
 
@@ -28,25 +29,32 @@ class CaptionerConfig:
     """What builds a `CaptionerNet`. `words` begins with `SPECIAL`."""
 
     words: tuple[str, ...]
-    side: int = 128  # pixels
-    widths: tuple[int, ...] = (48, 96, 160, 224)
-    blocks: tuple[int, ...] = (1, 2, 2, 1)
-    width: int = 192
+    detector: DetectorConfig = DetectorConfig()
+    things: int = 6  # proposals of things that are looked at, at most
+    parts: int = 3  # the same of parts
+    widths: tuple[int, ...] = (24, 48, 64, 96)
+    blocks: tuple[int, ...] = (1, 1, 1, 1)
+    width: int = 160
     layers: int = 2
-    length: int = 48  # words at most, with <start>
+    length: int = 56  # words at most, with <start>
 
 
 class CaptionerNet(nn.Module):
-    """Pictures (b, 3, side, side) in [-1, 1] and words (b, n) to logits of the next word, (b, n, vocabulary)."""
+    """Pictures (b, 3, side, side) in [-1, 1] and words (b, n) to logits of the next word, (b, n, vocabulary).
+
+    The detector inside is not trained any further, and its norms keep their statistics.
+    """
 
     def __init__(self, config: CaptionerConfig):
         super().__init__()
         self.config = config
-        width = config.width
-        self.encoder = ImageEncoder(config.widths, config.blocks)
-        self.middle, self.deep = nn.Conv2d(config.widths[2], width, 1), nn.Conv2d(config.widths[3], width, 1)
-        cells = (config.side // 16) ** 2 + (config.side // 32) ** 2
-        self.place = nn.Parameter(torch.randn(cells, width) * 0.02)
+        width, inside = config.width, config.detector
+        self.detector = DetectorNet(inside).requires_grad_(False)
+        self.thing = nn.Linear(inside.widths[-1] + 2 * inside.match + 6, width)
+        self.nothing = nn.Parameter(torch.randn(width) * 0.02)
+        self.scene = ImageEncoder(config.widths, config.blocks)
+        self.around = nn.Linear(config.widths[-1], width)
+        self.place = nn.Parameter(torch.randn((inside.side // 32) ** 2, width) * 0.1)
         self.seen = nn.LayerNorm(width)
         self.look = nn.ModuleList([TextBlock(width)])
         self.word = nn.Embedding(len(config.words), width)
@@ -56,11 +64,17 @@ class CaptionerNet(nn.Module):
         self.out = nn.Linear(width, len(config.words))
         nn.init.normal_(self.word.weight, std=0.05)
 
+    def train(self, mode: bool = True) -> "CaptionerNet":
+        super().train(mode)
+        self.detector.eval()
+        return self
+
     def see(self, pictures: Tensor) -> Tensor:
-        """What the decoder attends to, (b, cells, width)."""
-        maps = self.encoder(pictures)
-        cells = torch.cat([self.middle(maps[2]).flatten(2), self.deep(maps[3]).flatten(2)], 2).transpose(1, 2)
-        x = self.seen(cells) + self.place
+        """What the decoder attends to, (b, things + parts + cells, width)."""
+        features, there = describe(self.detector, pictures, (self.config.things, self.config.parts))
+        things = torch.where(there[..., None], self.thing(features), self.nothing.expand(*there.shape, -1))
+        around = self.around(self.scene(pictures)[-1].flatten(2).transpose(1, 2)) + self.place
+        x = self.seen(torch.cat([things, around], 1))
         for block in self.look:
             x = block(x)
         return x
@@ -75,6 +89,31 @@ class CaptionerNet(nn.Module):
 
     def forward(self, pictures: Tensor, words: Tensor) -> Tensor:
         return self.say(self.see(pictures), words)
+
+
+@torch.no_grad()
+def describe(net: DetectorNet, pictures: Tensor, counts: tuple[int, int]) -> tuple[Tensor, Tensor]:
+    """The best proposals of pictures (b, 3, side, side): features (b, m, d), and which of the m are there, bool (b, m).
+
+    `counts` are the most of each kind, m their sum. The features are the crop's, its two views, its box in fractions
+    of the side, how likely it is, and its kind.
+    """
+    config, places = net.config, net(pictures)
+    boxes = pictures.new_zeros(len(pictures), sum(counts), 4)
+    likely = pictures.new_zeros(len(pictures), sum(counts))
+    for i in range(len(pictures)):
+        one = Places(*(part[i : i + 1] for part in places))
+        for kind, (count, start) in enumerate(zip(counts, (0, counts[0]), strict=True)):
+            found, score = propose(one, kind, config)
+            found, score = found[:count], score[:count]
+            boxes[i, start : start + len(found)], likely[i, start : start + len(found)] = found, score
+    there = likely >= 0.2
+    pooled = net.encoder(cut(pictures, boxes, config.crop)[there])[-1].mean((2, 3))  # (n, d)
+    own = torch.cat([pooled, net.view(pooled) * 0.3], 1).float()
+    kinds = torch.repeat_interleave(torch.tensor([0.0, 1.0]), torch.tensor(counts)).to(boxes)
+    rest = torch.cat([boxes / config.side, likely[..., None], kinds.expand(len(boxes), -1)[..., None]], 2)
+    features = own.new_zeros(*there.shape, own.shape[1]).masked_scatter(there[..., None], own)
+    return torch.cat([features, rest], 2), there
 
 
 def split_words(caption: str) -> list[str]:
@@ -133,7 +172,9 @@ class WordCaptioner:
         index = {word: i for i, word in enumerate(config.words)}
         ids = [START, *(index.get(word, UNKNOWN) for word in start)][: config.length - 1]
         begun = len(ids)
-        picture = torch.from_numpy(fit(image, config.side)[0]).to(device).permute(2, 0, 1)[None].float() / 127.5 - 1
+        picture = (
+            torch.from_numpy(fit(image, config.detector.side)[0]).to(device).permute(2, 0, 1)[None].float() / 127.5 - 1
+        )
         seen = self.net.see(picture)
         while len(ids) < config.length:
             logits = self.net.say(seen, torch.tensor([ids], device=device))[0, -1]
@@ -157,9 +198,7 @@ def save(net: CaptionerNet, folder: Path) -> None:
 def load(folder: Path) -> WordCaptioner:
     """A captioner from its folder. Raises: PackError."""
     config = read_config(folder, KIND)
-    fields = {
-        name: tuple(value) if isinstance(value, list) else value for name, value in config.items() if name != "kind"
-    }
-    net = CaptionerNet(CaptionerConfig(**fields))
+    fields = frozen(config)
+    net = CaptionerNet(CaptionerConfig(**fields | {"detector": DetectorConfig(**frozen(config["detector"]))}))
     read_weights(net, folder)
     return WordCaptioner(net)

@@ -180,11 +180,13 @@ def overlaps(one: Tensor, other: Tensor) -> Tensor:
 
 def suppress(boxes: Tensor, scores: Tensor, limit: float = 0.5) -> Tensor:
     """Greedy non-maximum suppression: indices of the boxes (n, 4) to keep, best score first."""
-    order = torch.argsort(scores, descending=True, stable=True)
-    overlap, kept = overlaps(boxes, boxes), []
-    for index in order.tolist():
-        if all(overlap[index, other] <= limit for other in kept):
+    order = torch.argsort(scores, descending=True, stable=True).tolist()
+    clash = (overlaps(boxes, boxes) > limit).cpu().numpy()
+    kept, gone = [], np.zeros(len(order), bool)
+    for index in order:
+        if not gone[index]:
             kept.append(index)
+            gone |= clash[index]
     return torch.tensor(kept, dtype=torch.long)
 
 
@@ -250,6 +252,8 @@ class DenseDetector:
 def propose(places: Places, kind: int, config: DetectorConfig) -> tuple[Tensor, Tensor]:
     """The best boxes of one picture, (n, 4) in pixels of the net's picture, and how likely each is a box's centre."""
     boxes, likely = decode(places.centre[0, kind].sigmoid(), places.offsets[0, kind], config.stride, 0.05)
+    best = torch.argsort(likely, descending=True, stable=True)[: 8 * config.proposals]
+    boxes, likely = boxes[best], likely[best]
     kept = suppress(boxes, likely, 0.7)[: config.proposals]
     return boxes[kept], likely[kept]
 
@@ -283,12 +287,15 @@ def save(net: DetectorNet, folder: Path) -> None:
 def load(folder: Path) -> DenseDetector:
     """A detector from its folder. Raises: PackError."""
     config = read_config(folder, KIND)
-    fields = {name: _frozen(value) for name, value in config.items() if name != "kind"}
-    net = DetectorNet(DetectorConfig(**fields))
+    net = DetectorNet(DetectorConfig(**frozen(config)))
     read_weights(net, folder)
     return DenseDetector(net)
 
 
-def _frozen(value: Any) -> Any:
-    """JSON's lists as tuples, all the way down."""
-    return tuple(_frozen(item) for item in value) if isinstance(value, list) else value
+def frozen(config: dict[str, Any]) -> dict[str, Any]:
+    """What JSON made of a config's fields, as they were: without the kind, lists as tuples all the way down."""
+
+    def tuples(value: Any) -> Any:
+        return tuple(tuples(item) for item in value) if isinstance(value, list) else value
+
+    return {name: tuples(value) for name, value in config.items() if name != "kind"}

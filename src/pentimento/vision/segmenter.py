@@ -16,6 +16,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from ..values import Box
+from .detector import frozen
 from .layers import ConvNorm, PhraseEncoder, Residual, spell
 from .store import read_config, read_weights, write_model
 
@@ -172,9 +173,6 @@ def save(net: SegmenterNet, folder: Path) -> None:
 def load(folder: Path) -> CropSegmenter:
     """A box segmenter from its folder. Raises: PackError."""
     config = read_config(folder, KIND)
-    fields = {
-        name: tuple(value) if isinstance(value, list) else value for name, value in config.items() if name != "kind"
-    }
-    net = SegmenterNet(SegmenterConfig(**fields))
+    net = SegmenterNet(SegmenterConfig(**frozen(config)))
     read_weights(net, folder)
     return CropSegmenter(net)

@@ -1,0 +1,86 @@
+"""Claims about the embedded pack, on pictures that no recipe has seen: it is whole, edits, keeps what it should."""
+
+from importlib import resources
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import pentimento
+from pentimento import studio
+from pentimento.data.scenes import draw_scene, render
+from pentimento.errors import NothingFound
+from pentimento.packs.manifest import read_manifest, verify
+from pentimento.values import Plan
+
+EXAMPLE = Path(__file__).parent.parent / "examples" / "cat-and-dog.png"
+QUICK = dict(steps=10)
+WHOLE_PICTURE = Plan(find=(), before="photo", after="photo at night", kind="time")
+
+
+@pytest.fixture(scope="module")
+def folder() -> Path:
+    with resources.as_file(resources.files("pentimento.packs") / "miniature") as path:
+        return path
+
+
+def test_every_file_of_the_pack_has_the_bits_that_its_manifest_names_and_none_is_large(folder: Path) -> None:
+    manifest = read_manifest(folder / "manifest.json")
+    verify(folder, manifest)
+    sizes = {name: (folder / name).stat().st_size for name in manifest.files}
+    assert max(sizes.values()) <= 15e6
+    assert sum(sizes.values()) <= 128e6
+    needed = ("vae", "tokenizer", "scheduler", "text_to_image", "language", "detector", "segmenter", "captioner")
+    assert sum(size for name, size in sizes.items() if name.split("/")[0] in needed) <= 64e6
+    assert not [name for name in sizes if name.endswith((".bin", ".pt", ".pth", ".ckpt", ".pkl"))]
+
+
+def test_words_edit_the_example_and_every_pixel_away_from_the_mask_stays(tmp_path: Path) -> None:
+    edited = pentimento.edit(EXAMPLE, "change the cat to a tiger", **QUICK)
+    before, after = np.asarray(edited.picture.image), np.asarray(edited.image)
+    changed = (before != after).any(-1)
+    cells = edited.mask.reshape(16, 8, 16, 8).any((1, 3)).repeat(8, 0).repeat(8, 1)
+    assert edited.record.plans[0].find == ("cat",)
+    assert changed.any() and not (changed & ~cells).any()
+    pentimento.save(edited, tmp_path / "out.png")
+    _, identical = studio.again(tmp_path / "out.png")
+    assert identical
+
+
+def test_instructpix2pix_edits_the_example_and_repeats_itself(tmp_path: Path) -> None:
+    edited = pentimento.edit(EXAMPLE, "make it night", method="instructpix2pix", seed=3, steps=4)
+    assert (np.asarray(edited.image) != np.asarray(edited.picture.image)).any()
+    pentimento.save(edited, tmp_path / "out.png")
+    assert studio.again(tmp_path / "out.png")[1]
+
+
+def test_the_mask_lies_on_the_cat_and_not_on_the_dog() -> None:
+    found = studio.find(studio.open_studio(), studio.from_pil(Image.open(EXAMPLE)), ["cat"])
+    left, right = found.mask[:, :64].sum(), found.mask[:, 64:].sum()
+    assert left > 10 * right
+
+
+def test_the_autoencoder_gives_unseen_scenes_back() -> None:
+    import torch
+
+    from pentimento.diffusion.latents import to_tensor
+
+    model = studio.open_studio().pack.text_to_image.autoencoder
+    errors = []
+    for seed in range(8):
+        pixels = to_tensor(Image.fromarray(render(draw_scene(seed, "test")).image))
+        with torch.no_grad():
+            errors.append(float(((model.decode(model.encode(pixels)) - pixels) / 2).square().mean()))
+    assert -10 * np.log10(np.mean(errors)) > 23  # dB
+
+
+@pytest.mark.parametrize("kind", ["noise", "grey"])
+def test_pictures_that_show_nothing_are_edited_as_a_whole_or_refused_and_never_become_nan(kind: str) -> None:
+    rng = np.random.default_rng(0)
+    noise, grey = rng.integers(0, 256, (60, 90, 3), dtype=np.uint8), np.full((60, 90, 3), 128, np.uint8)
+    picture = Image.fromarray(noise if kind == "noise" else grey)
+    edited = pentimento.edit(picture, plans=(WHOLE_PICTURE,), steps=4)
+    assert edited.image.size == picture.size and np.isfinite(np.asarray(edited.image, float)).all()
+    with pytest.raises(NothingFound):
+        pentimento.edit(Image.new("RGB", (60, 90), (120, 160, 200)), "change the cat to a tiger", **QUICK)

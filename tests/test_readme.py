@@ -1,0 +1,94 @@
+"""What the documents tell people to type: every command is understood, and those that are quick are carried out."""
+
+import re
+import shlex
+from contextlib import redirect_stdout
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+from PIL import Image
+
+from pentimento import cli, studio
+from pentimento.bench import TABLES
+from pentimento.language.rules import Rules
+from pentimento.recipes import RECIPES
+
+ROOT = Path(__file__).parents[1]
+PAGES = ("README.md", "docs/world.md", "docs/protocol.md")
+SLOW = ("train", "bench", "make")
+
+
+def shell_lines(page: str) -> list[list[str]]:
+    """The words of every line of a page's sh blocks, without comments."""
+    blocks = re.findall(r"```sh\n(.*?)```", (ROOT / page).read_text(encoding="utf-8"), re.DOTALL)
+    split = [shlex.split(line, comments=True) for block in blocks for line in block.splitlines()]
+    return [words for words in split if words]
+
+
+def our_lines(page: str) -> list[list[str]]:
+    """What follows `pentimento` in those lines, redirections included."""
+    return [words[1:] for words in shell_lines(page) if words[0] == "pentimento"]
+
+
+def command(understood: list[Any]) -> Any:
+    """The command as it stands, but a verb only notes its arguments."""
+    whole = typer.main.get_command(cli.app)
+    for verb in (*whole.commands.values(), *whole.commands["make"].commands.values()):
+        verb.callback = lambda **arguments: understood.append(arguments)
+    return whole
+
+
+@pytest.mark.parametrize("words", [words for page in PAGES for words in our_lines(page)], ids=" ".join)
+def test_every_command_of_the_documents_is_understood(words: list[str]) -> None:
+    understood: list[Any] = []
+    asked = words[: words.index(">")] if ">" in words else words
+    command(understood).main(asked, prog_name="pentimento", standalone_mode=False)
+    (arguments,) = [arguments for arguments in understood if arguments]
+    if words[0] == "train":
+        assert arguments["recipe"] in RECIPES
+    if words[0] == "bench":
+        assert arguments["name"] in TABLES
+
+
+def test_an_option_that_does_not_exist_would_be_noticed() -> None:
+    with pytest.raises(typer.TyperException, match="--colour"):
+        command([]).main(["make", "sheet", "sheet.png", "--colour"], prog_name="pentimento", standalone_mode=False)
+
+
+def test_every_verb_is_in_the_readme() -> None:
+    assert {words[0] for words in our_lines("README.md")} == set(typer.main.get_command(cli.app).commands)
+
+
+def test_the_quick_commands_of_the_readme_run_one_after_the_other(
+    workshop: studio.Studio, photo: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    workshop.pack.planner = Rules()  # the fake pack's own knows one sentence
+    monkeypatch.chdir(photo.parent)
+    Path("photos").mkdir()
+    Image.open(photo).save("photos/one.png")
+    for words in our_lines("README.md"):
+        if words[0] in SLOW:
+            continue
+        out = Path(words[-1] if ">" in words else "said.txt")
+        with pytest.raises(SystemExit) as left, out.open("w") as file, redirect_stdout(file):
+            cli.main(words[: words.index(">")] if ">" in words else words)
+        assert not left.value.code, words
+    assert Path("out.png").is_file() and Path("mask.png").is_file() and Path("results/one.png").is_file()
+
+
+def test_make_targets_of_the_readme_exist() -> None:
+    targets = re.findall(r"^(\w+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
+    named = {words[1] for words in shell_lines("README.md") if words[0] == "make"}
+    assert named and named <= set(targets)
+
+
+def test_the_script_that_builds_the_pack_trains_every_recipe_then_seals_measures_and_installs() -> None:
+    lines = (ROOT / "runs" / "miniature.sh").read_text(encoding="utf-8").splitlines()
+    steps = [line.partition("#")[0].split() for line in lines if line[:1].isalpha()]
+    assert [words[1] for words in steps if words[0] == "train"] == list(RECIPES)
+    after = [" ".join(words) for words in steps if words[0] in ("finish", "bench", "install")]
+    measured = ["bench tune", "finish", "bench pack", "bench instructedit", "bench card"]
+    assert after == ["finish", *measured, "finish", "install"]
+    assert all(step.split()[1] in TABLES for step in after if step.startswith("bench"))
