@@ -294,21 +294,20 @@ def test_the_card_holds_the_runs_and_the_scores(tmp_path):
 def test_the_miniature_is_sealed_with_what_is_trained_and_installed_whole(tmp_path):
     trained, installed = tmp_path / "trained", tmp_path / "installed"
     tiny.write_components(trained)
-    (trained / "clip").rename(trained / "judge")
     with pytest.raises(PackError, match="no trained model"):
         finish(tmp_path / "empty", tmp_path / "runs", "0")
-    (trained / "scores.json").write_text('{"judge": "61 % (n = 200)"}')
+    (trained / "scores.json").write_text('{"clip": "61 % (n = 200)"}')
     manifest = finish(trained, tmp_path / "runs", "0")
-    assert (manifest.name, list(manifest.roles)) == ("miniature", ["judge"])
+    assert (manifest.name, list(manifest.roles)) == ("miniature", ["clip"])
     install(trained, installed)
     assert "61 % (n = 200)" in (installed / "CARD.md").read_text()
-    assert sorted(p.name for p in installed.iterdir()) == ["CARD.md", "judge", "manifest.json"]
+    assert sorted(p.name for p in installed.iterdir()) == ["CARD.md", "clip", "manifest.json"]
     pack = opened(installed)
-    assert isinstance(pack.judge, roles.Clip) and pack.hash == manifest.hash
-    (trained / "judge" / "config.json").write_text("{}")
+    assert isinstance(pack.clip, roles.Clip) and pack.hash == manifest.hash
+    (trained / "clip" / "config.json").write_text("{}")
     with pytest.raises(PackError, match="is not the file"):
         install(trained, installed)
-    assert opened(installed).judge
+    assert opened(installed).clip
 
 
 def test_the_miniatures_own_models_load_by_their_kind(tmp_path):

@@ -1,4 +1,4 @@
-"""The recipes of detector, segmenter and captioner: pure batches, true answers, losses that reach every trained weight."""
+"""The recipes of detector, segmenter and captioner: pure batches, true answers, losses that reach every weight."""
 
 from pathlib import Path
 

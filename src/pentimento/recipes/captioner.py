@@ -23,7 +23,7 @@ from ..vision.captioner import CaptionerConfig, CaptionerNet, WordCaptioner, cap
 from . import detector as detector_recipe
 
 FOLDER = "captioner"
-SCENES_FOR_WORDS = 4_000  # every word of the captions is among those of so many scenes; a test holds it
+SCENES_FOR_WORDS = 1_500  # every word of the captions is among those of so many scenes; a test holds it
 
 
 class Settings(TrainSettings):
