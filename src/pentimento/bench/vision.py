@@ -68,13 +68,13 @@ def false_finds(segmenter: Segmenter, n: int = 200, split: str = "test", seed: i
         worn = {name for thing in scene.things for name in thing.wears}
         absent = [name for name in NOUNS if name not in {thing.noun for thing in scene.things} | worn]
         asked["noun"] += 1
-        count["noun"] += _mask(segmenter, image, str(rng.choice(absent)), "best").any()
+        count["noun"] += int(_mask(segmenter, image, str(rng.choice(absent)), "best").any())
         thing = scene.things[int(rng.integers(len(scene.things)))]
         looks = {t.colour or t.material for t in scene.things if t.noun == thing.noun}
         wrong = [c for c in COLOURS if c not in looks and c != NOUNS[thing.noun].base]
         if "" not in looks and scene.style == "photo":  # a natural look might have any colour
             asked["look"] += 1
-            count["look"] += _mask(segmenter, image, f"{rng.choice(wrong)} {thing.noun}", "best").any()
+            count["look"] += int(_mask(segmenter, image, f"{rng.choice(wrong)} {thing.noun}", "best").any())
     return {kind: share(int(count[kind]), asked[kind]) for kind in count}
 
 
@@ -220,7 +220,7 @@ class Lookup:
             return [], 0.0
         corners, values = torch.tensor(boxes, dtype=torch.float), torch.tensor(scores)
         kept = [int(i) for i in suppress(corners, values, 0.3) if values[i] >= self.threshold]
-        found = [Box(*boxes[i], scores[i], said) for i in kept]
+        found = [Box(boxes[i][0], boxes[i][1], boxes[i][2], boxes[i][3], scores[i], said) for i in kept]
         for look in looks:
             found = [box for box in found if look not in COLOURS or _is_mostly(small, box, look)]
         return found, float(values.max())

@@ -1,14 +1,12 @@
 """What the embedded pack consists of, and the last step of runs/miniature.sh: seal it, write its card, install it."""
 
-import json
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from ..errors import PackError
 from .manifest import MANIFEST, Manifest, Role, read_manifest, verify
-from .sealing import seal, write_card
+from .sealing import read_json, seal, write_card
 
 
 def _painter(name: str) -> Role:
@@ -51,20 +49,11 @@ def finish(folder: Path, runs: Path, version: str) -> Manifest:
     }
     if not trained:
         raise PackError(f"{folder} holds no trained model: run runs/miniature.sh, or one recipe at least")
-    scores = _read(folder / "scores.json")
-    reports = {path.parent.name: _read(path) for path in sorted(runs.glob("*/report.json"))}
+    scores = read_json(folder / "scores.json")
+    reports = {path.parent.name: read_json(path) for path in sorted(runs.glob("*/report.json"))}
     manifest = seal(folder, "miniature", version, trained, notes="Trained on the drawn world by runs/miniature.sh.")
     write_card(folder, f"The miniature, version {version}", reports, scores, LIMITS)
     return manifest
-
-
-def _read(path: Path) -> dict[str, Any]:
-    if not path.exists():
-        return {}
-    try:
-        return json.loads(path.read_text())
-    except ValueError as error:
-        raise PackError(f"{path} is no JSON ({error}): mend or delete it") from error
 
 
 def install(source: Path, target: Path) -> None:

@@ -30,7 +30,8 @@ def seal(
 ) -> Manifest:
     """Store the components of `folder` in fp16 and in shards below 15 MB, and write the manifest with their hashes.
 
-    `defaults` maps editors to settings; without it they come from defaults.json in the folder, if there is one.
+    `defaults` maps editors to settings; without it they come from the folder's defaults.json, else stay as they
+    were when it was last sealed.
     Each file is replaced whole; sealing twice changes nothing.
     Raises: PackError for a component that is missing or without files, a number that fp16 cannot hold, or a folder
     of ours (one model.safetensors, never sharded) that is too large.
@@ -48,7 +49,7 @@ def seal(
             if path.is_file() and not path.name.startswith("."):
                 files[path.relative_to(folder).as_posix()] = sha256_of(path)
     if defaults is None:
-        defaults = _read_defaults(folder / DEFAULTS)
+        defaults = read_json(folder / DEFAULTS) or read_json(folder / MANIFEST).get("defaults", {})
     try:
         manifest = Manifest(name=name, version=version, notes=notes, roles=dict(roles), defaults=defaults, files=files)
     except ValidationError as error:
@@ -58,7 +59,8 @@ def seal(
     return manifest
 
 
-def _read_defaults(path: Path) -> dict[str, Any]:
+def read_json(path: Path) -> dict[str, Any]:
+    """What a JSON file holds, {} when there is none. Raises: PackError when it is no JSON."""
     if not path.exists():
         return {}
     try:

@@ -27,7 +27,6 @@ from ..vision.layers import spell
 
 FOLDER = "detector"
 SMALLEST, SMALLEST_WORN = 30, 10  # pixels of 128x128 below which a thing is too hidden to ask for
-GREY_STYLES = ("pencil sketch", "charcoal drawing")  # here no colour can be told
 SYNONYMS = {
     "cat": ("kitty", "kitten"), "dog": ("puppy",), "rabbit": ("bunny",), "bicycle": ("bike",), "car": ("automobile",),
     "airplane": ("plane", "aeroplane"), "sailboat": ("boat", "ship"), "scooter": ("motorbike",), "truck": ("lorry",),
@@ -105,7 +104,7 @@ def dressed(scene: Scene, rng: np.random.Generator) -> Scene:
 
 def crowded(scene: Scene, rng: np.random.Generator, split: str) -> Scene:
     """The scene's place, mostly in plain daylight, with nine things in three rows: more to learn from."""
-    things = []
+    things: list[Thing] = []
     for i in range(9):
         thing = random_thing(rng, split)
         if i and rng.random() < 0.3:  # again the noun of another one, which is then confusable
@@ -238,7 +237,7 @@ def true_questions(look: Look, rng: np.random.Generator) -> list[Question]:
         found.append(Question(str(names[int(rng.random() < 0.35)]), masks))
         if noun in SYNONYMS and rng.random() < 0.35:
             found.append(Question(str(rng.choice(SYNONYMS[noun])), masks))
-        if look.scene.style not in GREY_STYLES:
+        if not look.scene.grey:
             for colour in dict.fromkeys(c for thing, _ in seen if thing.noun == noun for c in colours_of(thing) if c):
                 same = tuple(mask for thing, mask in seen if thing.noun == noun and colour in colours_of(thing))
                 found.append(Question(f"{colour} {names[int(rng.random() < 0.35)]}", same))
@@ -277,7 +276,7 @@ def _false(look: Look, rng: np.random.Generator) -> tuple[str, str]:
             colour = str(rng.choice([c for thing in look.scene.things for c in colours_of(thing)]))
         mine = {c for thing in look.scene.things if thing.noun == noun for c in colours_of(thing)}
         doubtful = "" in mine and colour in ("brown", "orange")  # what many natural colours are called
-        if not colour or colour in mine or doubtful or look.scene.style in GREY_STYLES:
+        if not colour or colour in mine or doubtful or look.scene.grey:
             return "", "thing"
         return f"{colour} {noun if rng.random() < 0.65 else NOUNS[noun].plural}", "thing"
     if dice < 0.88:
@@ -342,7 +341,8 @@ def batch(phrases: int, boxes: int, step: int, batch_size: int, split: str = "tr
             spell([question.phrase for question in asked]),
             *_crops(look, things + worn, asked, boxes, rng),
         ))  # fmt: skip
-    return Batch(*(torch.stack(column) for column in zip(*rows, strict=True)), spell(lesson_phrases(step)))
+    columns = [torch.stack(column) for column in zip(*rows, strict=True)]
+    return Batch._make([*columns, spell(lesson_phrases(step))])
 
 
 def _share(mask: np.ndarray | None, config: DetectorConfig) -> np.ndarray:
@@ -366,7 +366,7 @@ def _crops(
         boxes[row] = shaken(box_of(mask), 0.05 if rng.random() < 0.8 else 0.1, rng)
         answers[row] = [question.kind != "stuff" and any(m is mask for m in question.masks) for question in asked]
         nouns[row] = NAMES.index(name)
-        if colour and look.scene.style not in GREY_STYLES:
+        if colour and not look.scene.grey:
             told[row] = LOOKS.index(colour)
     size = rng.uniform(16, 70, 2)  # one box anywhere; when no thing fills a quarter of it, nothing answers to it
     left, top = rng.uniform(0, side - size)

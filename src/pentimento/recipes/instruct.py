@@ -96,7 +96,7 @@ def job(settings: Settings, pack_dir: Path) -> Job:
         nothing = ema.text(null[None].to(device)).last_hidden_state.expand(8, -1, -1)
         start = draw_noise(shown.before.to(device), torch.Generator().manual_seed(1))
         guided = dual(ema, states, nothing, shown.before.to(device), 4.0, 1.5)
-        edited = ddim_sample(guided, start, levels(alphas, 20), 20)
+        edited = ddim_sample(guided, start, levels(alphas, 50), 50)
         sheet(torch.cat([latents.decode(z) for z in (shown.before, edited, shown.after)]), 8).save(path)
 
     return Job(model=painter, batch=batch, loss=loss, export=export, sample=sample)

@@ -150,8 +150,8 @@ def job(settings: Settings, pack_dir: Path) -> Job:
         start = draw_noise(
             torch.zeros(len(PROMPTS), latent_channels, 16, 16, device=device), torch.Generator().manual_seed(1)
         )
-        steps = levels(alphas, 20)
+        steps = levels(alphas, 50)  # "leading" steps start below T: with few of them, far below
         guided = classifier_free(ema, states, nothing, 3.0)
-        sheet(latents.decode(ddim_sample(guided, start, steps, 20)), 8).save(path)
+        sheet(latents.decode(ddim_sample(guided, start, steps, 50)), 8).save(path)
 
     return Job(model=painter, batch=batch, loss=loss, export=export, sample=sample)

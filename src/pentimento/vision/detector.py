@@ -83,8 +83,8 @@ class DetectorNet(nn.Module):
         nn.init.normal_(self.key.weight, std=0.05)
         nn.init.zeros_(self.place.weight)
         with torch.no_grad():
-            self.place.bias[:10].copy_(torch.tensor([-2.0] * 2 + [math.log(4.0)] * 8))
-            self.place.bias[10:].zero_()
+            start = [-2.0] * 2 + [math.log(4.0)] * 8 + [0.0] * len(config.stuff)
+            self.place.bias.copy_(torch.tensor(start))  # type: ignore[union-attr]
             self.bias.bias.copy_(torch.tensor([-1.0, 1.0]))
 
     def forward(self, pictures: Tensor) -> Places:
@@ -245,7 +245,7 @@ class DenseDetector:
             boxes, score = boxes[fits], score[fits]
             kept = suppress(boxes, score)
             edges = zip(boxes[kept].tolist(), score[kept].tolist(), strict=True)
-            found.append([Box(*corners, one, phrase) for corners, one in edges])
+            found.append([Box(x0, y0, x1, y1, one, phrase) for (x0, y0, x1, y1), one in edges])
         return found
 
 

@@ -107,7 +107,7 @@ class TextBlock(nn.Module):
     def forward(self, x: Tensor, allowed: Tensor | None = None, context: Tensor | None = None) -> Tensor:
         inside = self.norm(x)
         x = x + self.attention(inside, inside, allowed)
-        if self.cross is not None:
+        if self.cross is not None and self.cross_norm is not None:
             x = x + self.cross(self.cross_norm(x), context)
         return x + self.feed(x)
 
