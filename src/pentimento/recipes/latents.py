@@ -37,7 +37,7 @@ def edit_latents(data: Path, pack_dir: Path, count: int, split: str = "train", e
     """The latents of the first `count` edits, by the pack's autoencoder; made in `data` unless they lie there."""
     vae = autoencoder_of(pack_dir)
     scale = vae.config.scaling_factor
-    weights = b"".join(p.detach().numpy().tobytes() for p in vae.parameters())
+    weights = b"".join(p.half().numpy().tobytes() for p in vae.parameters())  # as a sealed pack holds them
     path = data / f"latents-{split}-{effects}-{count}-{hashlib.sha256(weights).hexdigest()[:12]}.npy"
     if not path.exists():
         store = edit_store(data, count, split, effects)
