@@ -42,5 +42,5 @@ class NothingFound(PentimentoError):
         self.phrase, self.best_score, self.threshold = phrase, best_score, threshold
         super().__init__(
             f"found no {phrase!r} in the picture (best score {best_score:.2f}, threshold {threshold:.2f}): "
-            "name it differently, lower the box threshold, or give a mask"
+            "name it differently, or give a mask"
         )
