@@ -29,7 +29,8 @@ def _atlas(family: str) -> tuple[Image.Image, dict[str, int]]:
     return Image.open(_ART / f"{family}.png").convert("RGBA"), json.loads((_ART / "index.json").read_text())
 
 
-def _glyph(noun: str, family: str) -> Image.Image:
+def glyph(noun: str, family: str) -> Image.Image:
+    """The bare artwork of a noun in a family, CELL x CELL pixels."""
     if not NOUNS[noun].emoji:
         return drawn.object_sprite(noun, family, CELL)
     atlas, index = _atlas(family)
@@ -99,7 +100,7 @@ def sprite(
 
     Raises KeyError for a noun, colour or wearer that the vocabulary does not know.
     """
-    picture = _glyph(noun, family)
+    picture = glyph(noun, family)
     if colour:
         picture = tint(picture, colour)
     if material:

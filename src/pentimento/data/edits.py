@@ -160,7 +160,7 @@ def _refer(scene: Scene, rng: np.random.Generator, singles: bool = False) -> Ref
     return same[int(rng.integers(len(same)))]
 
 
-def _changed(scene: Scene, reference: Reference, change: Mapping[int, Thing | None]) -> Scene:
+def _changed(scene: Scene, change: Mapping[int, Thing | None]) -> Scene:
     things = [change.get(i, t) for i, t in enumerate(scene.things)]
     return replace(scene, things=tuple(t for t in things if t is not None))
 
@@ -181,7 +181,7 @@ def _replaced(scene: Scene, kind: str, rng: np.random.Generator, split: str, fam
         for i in r.targets
     }  # fmt: skip
     said = lexicon.plural(phrase(new)) if r.which == "all" else phrase(new)
-    return Edit(scene, _changed(scene, r, change), EditWords("replace", (r.phrase,), r.which, said), r.targets)
+    return Edit(scene, _changed(scene, change), EditWords("replace", (r.phrase,), r.which, said), r.targets)
 
 
 def _recoloured(
@@ -205,7 +205,7 @@ def _recoloured(
         )
         for i in r.targets
     }  # fmt: skip
-    return Edit(scene, _changed(scene, r, change), EditWords(kind, (r.phrase,), r.which, new), r.targets)
+    return Edit(scene, _changed(scene, change), EditWords(kind, (r.phrase,), r.which, new), r.targets)
 
 
 def _added(scene: Scene, kind: str, rng: np.random.Generator, split: str, families: tuple[str, ...]) -> Edit | None:
@@ -216,7 +216,7 @@ def _added(scene: Scene, kind: str, rng: np.random.Generator, split: str, famili
         worn = str(rng.choice(WEARABLES))
         look = int(rng.choice(atmosphere.TRAINED_LOOKS))
         change = {i: replace(scene.things[i], wears=(worn,), look=look) for i in r.targets}
-        return Edit(scene, _changed(scene, r, change), EditWords("add", (r.phrase,), r.which, worn), r.targets)
+        return Edit(scene, _changed(scene, change), EditWords("add", (r.phrase,), r.which, worn), r.targets)
     if len(scene.things) > 3:
         return None
     size = float(rng.uniform(0.2, 0.32))
@@ -238,7 +238,7 @@ def _removed(scene: Scene, kind: str, rng: np.random.Generator, split: str, fami
     if r is None:
         return None
     return Edit(
-        scene, _changed(scene, r, dict.fromkeys(r.targets)), EditWords("remove", (r.phrase,), r.which, ""), r.targets
+        scene, _changed(scene, dict.fromkeys(r.targets)), EditWords("remove", (r.phrase,), r.which, ""), r.targets
     )
 
 
@@ -251,7 +251,7 @@ def _resized(scene: Scene, kind: str, rng: np.random.Generator, split: str, fami
     size = thing.size * float(rng.uniform(0.5, 0.65) if new == "small" else rng.uniform(1.5, 1.8))
     y = min(thing.y + (thing.size - size) / 2, 0.97 - size / 2)
     change = {r.targets[0]: replace(thing, size=size, y=y, x=float(np.clip(thing.x, size / 2, 1 - size / 2)))}
-    return Edit(scene, _changed(scene, r, change), EditWords("resize", (r.phrase,), r.which, new), r.targets)
+    return Edit(scene, _changed(scene, change), EditWords("resize", (r.phrase,), r.which, new), r.targets)
 
 
 _PLACES_TO = {
@@ -273,7 +273,7 @@ def _moved(scene: Scene, kind: str, rng: np.random.Generator, split: str, famili
     if abs(x - thing.x) + abs(y - thing.y) < 0.18:
         return None
     change = {r.targets[0]: replace(thing, x=x, y=y)}
-    return Edit(scene, _changed(scene, r, change), EditWords("move", (r.phrase,), r.which, where), r.targets)
+    return Edit(scene, _changed(scene, change), EditWords("move", (r.phrase,), r.which, where), r.targets)
 
 
 def _global(scene: Scene, kind: str, rng: np.random.Generator, split: str, families: tuple[str, ...]) -> Edit | None:

@@ -18,7 +18,7 @@ from PIL import Image, ImageFilter
 from . import art
 from .edits import Edit, draw_edit, render_edit
 from .scenes import WORLD_VERSION, Scene, Thing, draw_scene, random_thing, render
-from .store import Store, _store
+from .store import Store, stored
 from .vocabulary import COLOURS, MATERIALS, NOUNS, PLACES, SEASONS, STYLES, TIMES, WEARABLES, WEATHERS
 
 ALL_FAMILIES = (*art.FAMILIES, art.HELD_OUT_FAMILY)
@@ -230,7 +230,7 @@ class Lessons:
 
 def lesson_edits(folder: Path, count: int, split: str = "train", size: int = 128, workers: int = 2) -> Store:
     """The first `count` edits for the judge, before and after: all three art families; draws what is missing."""
-    return _store(
+    return stored(
         folder, f"judging-v{WORLD_VERSION}-{split}-{size}", partial(_drawn, split=split, size=size), count, workers
     )
 

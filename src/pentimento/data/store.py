@@ -35,7 +35,7 @@ class Store:
 
 def scene_store(folder: Path, count: int, split: str = "train", size: int = 128, workers: int = 2) -> Store:
     """The first `count` scenes of a split, rounded up to whole chunks; draws what is missing in `folder`."""
-    return _store(
+    return stored(
         folder, f"scenes-v{WORLD_VERSION}-{split}-{size}", partial(_scene, split=split, size=size), count, workers
     )
 
@@ -45,10 +45,11 @@ def edit_store(
 ) -> Store:
     """The first `count` edits of a split (see `edits.draw_edit`): (before, after), uint8 (2, size, size, 3) each."""
     name = f"edits-v{WORLD_VERSION}-{split}-{effects}-{size}"
-    return _store(folder, name, partial(_edit, split=split, effects=effects, size=size), count, workers)
+    return stored(folder, name, partial(_edit, split=split, effects=effects, size=size), count, workers)
 
 
-def _store(folder: Path, name: str, draw: Callable[[int], np.ndarray], count: int, workers: int) -> Store:
+def stored(folder: Path, name: str, draw: Callable[[int], np.ndarray], count: int, workers: int) -> Store:
+    """What `draw` makes of the seeds 0..count-1, kept in `folder` under `name`; draws the chunks that are missing."""
     folder.mkdir(parents=True, exist_ok=True)
     paths = [folder / f"{name}-{i:04d}.npy" for i in range(-(-count // CHUNK))]
     missing = [i for i, path in enumerate(paths) if not path.exists()]

@@ -151,7 +151,7 @@ def _worn_sprite(noun: str, family: str, wears: tuple[str, ...], look: int, name
     cell, (x, y, width) = art.CELL, art.WEARERS[noun]
     where = (x * cell, cell // 2 + y * cell), width * cell
     whole, alone = (Image.new("RGBA", (cell, cell + cell // 2)) for _ in range(2))
-    whole.paste(art._glyph(noun, family), (0, cell // 2))
+    whole.paste(art.glyph(noun, family), (0, cell // 2))
     for other in wears:
         drawn.wear(ImageDraw.Draw(whole), other, *where, look)
     drawn.wear(ImageDraw.Draw(alone), name, *where, look)
