@@ -146,6 +146,10 @@ class ToyPack:
     def instruct(self) -> ToyDiffusion:
         return ToyDiffusion(denoiser_network(in_channels=2 * CHANNELS, seed=2))
 
+    @cached_property
+    def inpaint(self) -> ToyDiffusion:
+        return ToyDiffusion(denoiser_network(in_channels=2 * CHANNELS + 1, seed=3))
+
     @property
     def captioner(self) -> Any:
         if "captioner" in self.missing:

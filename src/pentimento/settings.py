@@ -26,6 +26,10 @@ Fraction = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 """A part of a whole."""
 Threshold = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 """A score below which something counts as absent."""
+Pixels = Annotated[int, Field(ge=0, le=64)]
+"""A width in the model's pixels."""
+Margin = Annotated[float, Field(ge=0, le=8, allow_inf_nan=False)]
+"""Room around a mask, in its longer sides."""
 Seed = Annotated[int, Field(ge=0, le=2**63 - 1)]
 """Start of a random generator."""
 

@@ -28,8 +28,6 @@ if TYPE_CHECKING:
 
 MAX_INSTRUCTION = 1000
 """Characters; nothing that a person asks for in one edit is longer."""
-PLANNED = frozenset({"instructedit"})
-"""The methods that work by plans; the others read the instruction itself."""
 
 Watch = Callable[[str, int, int], None]
 Editor = Callable[[Request, Watch], Result]
@@ -112,7 +110,7 @@ def plan(studio: Studio, instruction: str, picture: Picture | None = None, descr
         PlanError: the words are not understood.
         RequestError: there are no words, or too many.
     """
-    from .editors.instructedit import describe as described
+    from .editors.planned import describe as described
 
     check_instruction(instruction)
     if picture is not None:
@@ -149,27 +147,31 @@ def variants(
     Raises:
         RequestError, PlanError, NothingFound, PackError: as the editor does.
     """
+    from .editors import EDITORS
+
     began = perf_counter()
-    if not (plans and method in PLANNED):
+    works_from = EDITORS[method].works_from
+    if "plan" not in works_from:
+        plans = ()
+    if not plans:
         check_instruction(instruction)
-    if method in PLANNED and not plans:
-        plans = _plans(studio, editor, picture, instruction, description, watch)
+        if "plan" in works_from:
+            plans = _plans(studio, editor, picture, instruction, description, watch)
     planned = perf_counter()
-    masks = _masks(studio, plans if method in PLANNED else (), picture, mask, watch)
+    masks = [mask] * len(plans)
+    if "mask" in works_from and mask is None:
+        masks = _masks(studio, plans, picture, watch)
     found = perf_counter()
+    turns: list[tuple[Plan | None, np.ndarray | None]] = [*zip(plans, masks, strict=True)] or [(None, mask)]
     for seed in seeds:
         start = perf_counter()
-        image, edits = picture.image, []
-        if method in PLANNED:
-            for one, region in zip(plans, masks, strict=True):
-                result = editor(Request(image, instruction, plan=one, mask=region, seed=seed), watch)
-                image = result.image
-                edits.append(result.record)
-            union: np.ndarray | None = np.logical_or.reduce(masks)
-        else:
-            result = editor(Request(image, instruction, mask=mask, seed=seed), watch)
-            image, union = result.image, result.mask
+        image, edits, regions = picture.image, [], []
+        for one, region in turns:
+            result = editor(Request(image, instruction, plan=one, mask=region, seed=seed), watch)
+            image = result.image
             edits.append(result.record)
+            if result.mask is not None:
+                regions.append(result.mask)
         seconds = {"plan": planned - began, "mask": found - planned, "edit": perf_counter() - start}
         record = Record(
             method=method,
@@ -183,12 +185,13 @@ def variants(
             input=picture.path,
             input_sha256=picture.file_hash,
             input_pixels_sha256=picture.pixel_hash,
-            plans=tuple(plans) if method in PLANNED else (),
+            plans=tuple(plans),
             mask=pack_mask(mask),
             versions=_environment(),
             seconds={name: round(value, 3) for name, value in seconds.items()},
             edits=tuple({"timings": one["timings"]} for one in edits),
         )
+        union = np.logical_or.reduce(regions) if regions else None
         yield Edited(_with_alpha(image, picture.alpha), union, picture, record)
 
 
@@ -349,7 +352,7 @@ def _plans(
     studio: Studio, editor: Any, picture: Picture, instruction: str, description: str, watch: Watch
 ) -> tuple[Plan, ...]:
     """The plans for an instruction, with the description that was given or as the editor's settings say."""
-    from .editors.instructedit import plans_for
+    from .editors.planned import plans_for
 
     watch("plan", 0, 1)
     if description:
@@ -357,14 +360,12 @@ def _plans(
     return plans_for(studio.pack, instruction, picture.image, editor.description)
 
 
-def _masks(
-    studio: Studio, plans: Sequence[Plan], picture: Picture, given: np.ndarray | None, watch: Watch
-) -> list[np.ndarray]:
+def _masks(studio: Studio, plans: Sequence[Plan], picture: Picture, watch: Watch) -> list[np.ndarray | None]:
     """A mask for each plan, all found in the picture as it was given, so that one edit cannot hide another's thing."""
-    from .editors.instructedit import mask_for
+    from .editors.planned import mask_for
 
     watch("mask", 0, 1)
-    return [given if given is not None else mask_for(studio.pack, plan, picture.image) for plan in plans]
+    return [mask_for(studio.pack, plan, picture.image) for plan in plans]
 
 
 def _opened(picture: str | os.PathLike[str] | Image.Image | Picture) -> Picture:

@@ -7,8 +7,9 @@ import torch
 from torch import Tensor
 
 from pentimento.diffusion.samplers import Trajectory
-from pentimento.editors.instructedit import InstructEdit, describe, plans_for
-from pentimento.editors.trajectories import RECENT, Start, Trajectories, digest
+from pentimento.editors.instructedit import InstructEdit
+from pentimento.editors.planned import describe, plans_for
+from pentimento.editors.trajectories import RECENT, Recent, Start, digest
 from pentimento.errors import NothingFound, PlanError
 from pentimento.values import Plan, Request
 from toy import ToyAutoencoder, ToyDiffusion, ToyPack, ToyPlanner, ToySegmenter, toy_mask, toy_picture
@@ -92,7 +93,7 @@ def test_a_higher_ratio_goes_on_with_the_inversion_and_equals_one_from_the_start
 
 
 def test_another_caption_picture_model_or_convention_is_another_inversion() -> None:
-    kept, model, other = Trajectories(limit=2), ToyDiffusion(), ToyDiffusion()
+    kept, model, other = Recent(limit=2), ToyDiffusion(), ToyDiffusion()
     pixels = torch.zeros(1, 3, 8, 8)
     start = Start(digest(pixels), "a dog", 10, "source")
     kept.keep(model, start, Trajectory((pixels,)))

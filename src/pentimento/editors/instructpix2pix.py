@@ -16,7 +16,7 @@ from ..diffusion.latents import choose_view, look, put_back
 from ..diffusion.masks import ToGrid, composite, latent_mask, opacity
 from ..diffusion.samplers import euler_ancestral_sample
 from ..roles import Pack
-from ..settings import GuidanceScale, Settings, Steps
+from ..settings import GuidanceScale, Margin, Pixels, Settings, Steps
 from ..values import Request, Result
 from .requests import Watch, instruction_of, mask_of, picture_of, unwatched
 
@@ -29,6 +29,7 @@ class InstructPix2Pix(Settings):
     """
 
     needs: ClassVar[frozenset[str]] = frozenset({"instruction"})
+    works_from: ClassVar[frozenset[str]] = frozenset()
 
     pack: Annotated[Pack, SkipValidation] = Field(repr=False)
     steps: Steps = Field(20, description="Euler ancestral steps")
@@ -36,10 +37,8 @@ class InstructPix2Pix(Settings):
     image_guidance: GuidanceScale = Field(1.5, description="guidance scale towards the picture")
     image_latents: Literal["scaled", "unscaled"] = Field("scaled", description="scale of the picture's latents")
     mask_to_grid: ToGrid = Field("area", description="how a given mask comes onto the latent grid")
-    feather: int = Field(2, ge=0, le=64, description="soft border inside a given mask, in the model's pixels")
-    context: float = Field(
-        0.5, ge=0, le=8, allow_inf_nan=False, description="margin around a mask in large pictures, in mask sides"
-    )
+    feather: Pixels = Field(2, description="soft border inside a given mask, in the model's pixels")
+    context: Margin = Field(0.5, description="margin around a mask in large pictures, in mask sides")
 
     @torch.no_grad()
     def __call__(self, request: Request, watch: Watch = unwatched) -> Result:

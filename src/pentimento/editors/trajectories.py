@@ -1,4 +1,4 @@
-"""Inversions that were made already, so that the next edit of the same picture starts where they end.
+"""What was worked out of a picture already, so that the next edit of the same picture starts where that ends.
 
 An inversion depends on the model, the pixels it sees, the caption before and the steps, and on nothing else: not on
 the edit. Using a kept one changes no bit of the result.
@@ -8,12 +8,17 @@ import hashlib
 import threading
 import weakref
 from collections import OrderedDict
+from collections.abc import Hashable
 from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 from torch import Tensor
 
 from ..diffusion.samplers import InversionTimestep, Trajectory
 from ..roles import Diffusion
+
+Key = TypeVar("Key", bound=Hashable)
+Value = TypeVar("Value")
 
 
 @dataclass(frozen=True)
@@ -31,28 +36,28 @@ def digest(pixels: Tensor) -> str:
     return hashlib.sha256(repr(tuple(pixels.shape)).encode() + pixels.numpy().tobytes()).hexdigest()
 
 
-class Trajectories:
-    """The most recently used inversions, at most `limit`; models are known by identity and not kept alive."""
+class Recent(Generic[Key, Value]):
+    """The most recently used values, at most `limit`; models are known by identity and not kept alive."""
 
     def __init__(self, limit: int = 8):
         self._limit = limit
-        self._kept: OrderedDict[tuple[int, Start], tuple[weakref.ref[Diffusion], Trajectory]] = OrderedDict()
+        self._kept: OrderedDict[tuple[int, Key], tuple[weakref.ref[Diffusion], Value]] = OrderedDict()
         self._lock = threading.Lock()
 
-    def find(self, model: Diffusion, start: Start) -> Trajectory | None:
-        """The inversion that was kept for this model and start, as far as it goes."""
+    def find(self, model: Diffusion, key: Key) -> Value | None:
+        """What was kept for this model and key."""
         with self._lock:
-            alive, trajectory = self._kept.get((id(model), start), (None, None))
+            alive, value = self._kept.get((id(model), key), (None, None))
             if alive is None or alive() is not model:
                 return None
-            self._kept.move_to_end((id(model), start))
-            return trajectory
+            self._kept.move_to_end((id(model), key))
+            return value
 
-    def keep(self, model: Diffusion, start: Start, trajectory: Trajectory) -> None:
-        """Keep an inversion, and forget the one that was used least recently when there are too many."""
+    def keep(self, model: Diffusion, key: Key, value: Value) -> None:
+        """Keep a value, and forget the one that was used least recently when there are too many."""
         with self._lock:
-            self._kept[id(model), start] = weakref.ref(model), trajectory
-            self._kept.move_to_end((id(model), start))
+            self._kept[id(model), key] = weakref.ref(model), value
+            self._kept.move_to_end((id(model), key))
             while len(self._kept) > self._limit:
                 self._kept.popitem(last=False)
 
@@ -62,5 +67,5 @@ class Trajectories:
             self._kept.clear()
 
 
-RECENT = Trajectories()
+RECENT: Recent[Start, Trajectory] = Recent()
 """The inversions that all edits of this process share."""

@@ -19,6 +19,10 @@ from .placement import Placement, place
 METHODS: Mapping[str, tuple[str, ...]] = {
     "instructedit": ("text_to_image", "planner", "detector", "segmenter"),
     "instructpix2pix": ("instruct",),
+    "diffedit": ("text_to_image", "planner"),
+    "mdp": ("text_to_image", "planner"),
+    "sdedit": ("text_to_image", "planner"),
+    "inpaint": ("inpaint", "planner", "detector", "segmenter"),
 }
 """The roles that each method needs, for the message about a missing one; packs know no editor."""
 

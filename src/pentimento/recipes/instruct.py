@@ -19,6 +19,7 @@ from ..diffusion.schedule import cosine_alphas_cumprod, levels
 from ..training import Job, warm_start
 from .autoencoder import sheet
 from .latents import CAPTIONS, edit_latents, edit_words
+from .layout import edit_layouts
 from .text import ids_of, text_encoder, tokenizer
 from .text_to_image import Painter, unet
 from .text_to_image import Settings as PainterSettings
@@ -35,11 +36,12 @@ class Settings(PainterSettings):
 
 @dataclass
 class Batch:
-    """Latents before and after (b, c, h, w), token ids of the instruction (b, tokens)."""
+    """Latents before and after (b, c, h, w), token ids of the instruction (b, tokens), the layouts after, uint8."""
 
     before: Tensor
     after: Tensor
     ids: Tensor
+    layouts: Tensor
 
 
 def widened(source: nn.Module, wide: nn.Module) -> None:
@@ -66,6 +68,7 @@ def job(settings: Settings, pack_dir: Path) -> Job:
     words = edit_words(
         settings.data, "instructions", tokens, settings.edits, lambda e, rng: [instruction(e.words, rng)]
     )
+    layouts = edit_layouts(settings.data, settings.edits)
     null = ids_of(tokens, [""])[0]
     alphas = cosine_alphas_cumprod(shift=settings.shift)
 
@@ -73,16 +76,22 @@ def job(settings: Settings, pack_dir: Path) -> Job:
         rng = np.random.default_rng([103, step])
         rows, variants = rng.integers(0, settings.edits, size), rng.integers(0, CAPTIONS, size)
         pairs = torch.from_numpy(latents.pairs[rows].astype(np.float32))
-        return Batch(pairs[:, 0], pairs[:, 1], torch.from_numpy(words[rows, variants, 0].astype(np.int64)))
+        ids = torch.from_numpy(words[rows, variants, 0].astype(np.int64))
+        return Batch(pairs[:, 0], pairs[:, 1], ids, torch.from_numpy(np.stack([layouts[r][1] for r in rows])))
 
     def loss(net: Painter, batch: Batch, generator: torch.Generator) -> Tensor:
         dropped = draw_dropped(len(batch.ids), generator)
         ids = torch.where(dropped.text[:, None].to(batch.ids.device), null.to(batch.ids.device), batch.ids)
         picture = batch.before * (~dropped.image).to(batch.before.device).float()[:, None, None, None]
         states = net.text(ids).last_hidden_state
-        return noise_loss(
-            lambda x, t: net(torch.cat([x, picture], 1), t, states), batch.after, alphas, generator, settings.min_snr
-        )
+
+        def eps(x: Tensor, t: Tensor) -> Tensor:
+            return net(torch.cat([x, picture], 1), t, states)
+
+        def noise() -> Tensor:
+            return noise_loss(eps, batch.after, alphas, generator, settings.min_snr)
+
+        return net.lessons(noise, batch.layouts, settings.layout)
 
     def export(ema: Painter, out: Path) -> None:
         ema.unet.save_pretrained(out / "instruct" / "unet")

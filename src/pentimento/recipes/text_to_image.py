@@ -3,6 +3,7 @@
 A fifth of the batches are 2x2 grids of pictures (32x32 latents), which in-context models paint on later.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from ..diffusion.schedule import betas_from_alphas, cosine_alphas_cumprod, level
 from ..training import Job, TrainSettings, warm_start
 from .autoencoder import sheet
 from .latents import CAPTIONS, autoencoder_of, edit_latents, edit_words
+from .layout import LayoutHead, Listening, edit_layouts
 from .text import WIDTH, ids_of, text_encoder, tokenizer
 
 PROMPTS = (
@@ -46,27 +48,38 @@ class Settings(TrainSettings):
     null_text: float = Field(0.1, ge=0, le=1, description="fraction of captions that are left empty")
     grids: float = Field(0.2, ge=0, le=1, description="fraction of batches that are 2x2 grids")
     min_snr: float = Field(5.0, gt=0, description="gamma of the min-SNR loss weights")
+    layout: float = Field(0.05, ge=0, description="weight of the layout loss")
     shift: float = Field(0.5, description="shift of the cosine schedule, in half nats of log SNR")
     data: Path = Path("runs/data")
 
 
 @dataclass
 class Batch:
-    """Latents (b, c, h, w) and token ids (b, tokens)."""
+    """Latents (b, c, h, w), token ids (b, tokens), and what stands where, uint8 (b, planes, h, w)."""
 
     x0: Tensor
     ids: Tensor
+    layouts: Tensor
 
 
 class Painter(nn.Module):
-    """A U-Net and the text encoder that it reads; one module, so that the loop trains and averages both."""
+    """A U-Net, the text encoder that it reads, and the head of its second lesson: the loop trains all as one."""
 
     def __init__(self, unet: nn.Module, text: nn.Module):
         super().__init__()
         self.unet, self.text = unet, text
+        self.head = LayoutHead(unet.config.block_out_channels[1])
 
     def forward(self, x: Tensor, t: Tensor, states: Tensor) -> Tensor:
         return self.unet(x, t, encoder_hidden_states=states).sample
+
+    def lessons(self, noise_loss: Callable[[], Tensor], layouts: Tensor, weight: float) -> Tensor:
+        """The noise loss, and weight times the layout loss of the features behind it."""
+        if not weight:
+            return noise_loss()
+        with Listening(self.unet) as heard:
+            loss = noise_loss()
+        return loss + weight * self.head.loss(heard.features, layouts)
 
 
 def unet(channels: tuple[int, ...], heads: int, in_channels: int, latent_channels: int) -> nn.Module:
@@ -85,6 +98,12 @@ def unet(channels: tuple[int, ...], heads: int, in_channels: int, latent_channel
     if not torch.cuda.is_available():
         net.set_attn_processor(AttnProcessor())
     return net
+
+
+def grid(above: np.ndarray, below: np.ndarray) -> Tensor:
+    """Two arrays of pairs (b, 2, c, h, w) as one canvas each (b, c, 2h, 2w): {before, after / before, after}."""
+    rows = [torch.cat([pairs[:, 0], pairs[:, 1]], -1) for pairs in (torch.from_numpy(above), torch.from_numpy(below))]
+    return torch.cat(rows, -2)
 
 
 def save_schedule(alphas_cumprod: Tensor, folder: Path) -> None:
@@ -111,6 +130,7 @@ def job(settings: Settings, pack_dir: Path) -> Job:
         settings.data, "captions", tokens, settings.edits,
         lambda edit, rng: [training_caption(edit.before, rng), training_caption(edit.after, rng)],
     )  # fmt: skip
+    layouts = edit_layouts(settings.data, settings.edits)
     null = ids_of(tokens, [""])[0]
     grid_mark = ids_of(tokens, ["grid of four pictures, "])[0]
     mark = grid_mark[1 : int((grid_mark == tokens.eos_token_id).nonzero()[0])]
@@ -124,19 +144,24 @@ def job(settings: Settings, pack_dir: Path) -> Job:
         variants = rng.integers(0, CAPTIONS, count)
         ids = torch.from_numpy(words[rows, variants, sides].astype(np.int64))
         x0 = torch.from_numpy(latents.pairs[rows, sides].astype(np.float32))
+        places = torch.from_numpy(np.stack([layouts[r][s] for r, s in zip(rows, sides, strict=True)]))
         if grids:  # {before, after / before, after}: the caption is that of the last quadrant
-            other = torch.from_numpy(latents.pairs[rng.integers(0, settings.edits, count)].astype(np.float32))
-            own = torch.from_numpy(latents.pairs[rows].astype(np.float32))
-            x0 = torch.cat([torch.cat([other[:, 0], other[:, 1]], -1), torch.cat([own[:, 0], own[:, 1]], -1)], -2)
+            others = rng.integers(0, settings.edits, count)
+            x0 = grid(latents.pairs[others], latents.pairs[rows]).float()
+            places = grid(*(np.stack([layouts[r] for r in chosen]) for chosen in (others, rows)))
             ids = torch.from_numpy(words[rows, variants, np.ones(count, int)].astype(np.int64))
             ids = torch.cat([ids[:, :1], mark.expand(count, -1), ids[:, 1 : ids.shape[1] - len(mark)]], 1)
             ids[:, -1] = tokens.eos_token_id
         dropped = torch.from_numpy(rng.random(count) < settings.null_text)
-        return Batch(x0, torch.where(dropped[:, None], null, ids))
+        return Batch(x0, torch.where(dropped[:, None], null, ids), places)
 
     def loss(net: Painter, batch: Batch, generator: torch.Generator) -> Tensor:
         states = net.text(batch.ids).last_hidden_state
-        return noise_loss(lambda x, t: net(x, t, states), batch.x0, alphas, generator, settings.min_snr)
+
+        def noise() -> Tensor:
+            return noise_loss(lambda x, t: net(x, t, states), batch.x0, alphas, generator, settings.min_snr)
+
+        return net.lessons(noise, batch.layouts, settings.layout)
 
     def export(ema: Painter, out: Path) -> None:
         ema.unet.save_pretrained(out / "text_to_image" / "unet")

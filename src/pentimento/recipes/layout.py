@@ -1,0 +1,92 @@
+"""What stands where, as a second lesson for the painters while they learn: what a U-Net's features must tell.
+
+At high noise a U-Net can know a cell's noun, colour or weather from the caption alone, so this loss teaches its
+cross-attention to read long before the pictures could (the idea of representation alignment, Yu et al. 2024, with the
+world's ground truth in the place of another model's features). The head is used in training and thrown away.
+"""
+
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from ..data.edits import draw_edit
+from ..data.scenes import WORLD_VERSION, Scene, render
+from ..data.store import Store, stored
+from ..data.vocabulary import COLOURS, MATERIALS, NOUNS, PLACES, SEASONS, STYLES, TIMES, WEATHERS
+
+SIDE = 16  # cells
+WHAT = (*PLACES, *NOUNS)
+TINTS = ("", *COLOURS, *MATERIALS)
+PLANES = (len(WHAT), len(TINTS), len(TIMES), len(WEATHERS), len(SEASONS), len(STYLES))  # classes of each plane
+
+
+def layout(scene: Scene) -> np.ndarray:
+    """Classes of every cell, uint8 (planes, SIDE, SIDE): noun or place, colour or material, then the scene's light,
+    weather, season and style. A thing owns the cells of which it shows at least a quarter."""
+    plan = np.zeros((len(PLANES), SIDE, SIDE), np.uint8)
+    plan[0] = PLACES.index(scene.place)
+    best = np.full((SIDE, SIDE), 0.25)
+    for thing, mask in zip(scene.things, render(scene, 8 * SIDE).masks, strict=True):
+        share = mask.reshape(SIDE, 8, SIDE, 8).mean((1, 3))
+        own = share >= best
+        best = np.where(own, share, best)
+        plan[0][own] = WHAT.index(thing.noun)
+        plan[1][own] = 0 if scene.grey else TINTS.index(thing.colour or thing.material)
+    plan[2], plan[3] = TIMES.index(scene.time), WEATHERS.index(scene.weather)
+    plan[4], plan[5] = SEASONS.index(scene.season), STYLES.index(scene.style)
+    return plan
+
+
+def edit_layouts(data: Path, count: int, split: str = "train", effects: str = "seen", workers: int = 2) -> Store:
+    """The layouts of the first `count` edits, uint8 (2, planes, SIDE, SIDE) each: before and after."""
+    name = f"layouts-v{WORLD_VERSION}-{split}-{effects}-{SIDE}"
+    return stored(data, name, partial(_layouts, split=split, effects=effects), count, workers)
+
+
+def _layouts(seed: int, split: str, effects: str) -> np.ndarray:
+    edit = draw_edit(seed, split, effects=effects)
+    return np.stack([layout(edit.before), layout(edit.after)])
+
+
+class LayoutHead(nn.Module):
+    """Reads the layout from the features of a U-Net's last but one decoder block, as large as its latents."""
+
+    def __init__(self, channels: int):
+        super().__init__()
+        self.norm = nn.GroupNorm(1, channels)
+        self.read = nn.Conv2d(channels, sum(PLANES), 1)
+
+    def loss(self, features: Tensor, layouts: Tensor) -> Tensor:
+        """Cross-entropy, summed over the planes; features (b, c, h, w), layouts uint8 (b, planes, h, w).
+
+        Things cover a sixth of the cells: their nouns and tints are averaged over them alone, or the places, which are
+        learned in no time, would drown them.
+        """
+        logits = self.read(self.norm(features)).float().split(PLANES, 1)
+        losses = [F.cross_entropy(logit, layouts[:, i].long(), reduction="none") for i, logit in enumerate(logits)]
+        thing = (layouts[:, 0] >= len(PLACES)).float()
+        nouns, tints = ((loss * thing).sum() / thing.sum().clamp(min=1) for loss in losses[:2])
+        places = (losses[0] * (1 - thing)).sum() / (1 - thing).sum().clamp(min=1)
+        return nouns + tints + places + sum(loss.mean() for loss in losses[2:])
+
+
+class Listening:
+    """Keeps what the last but one decoder block of a U-Net gave in its last call: `with Listening(unet) as heard`."""
+
+    def __init__(self, unet: nn.Module):
+        self.block = unet.up_blocks[-2]
+        self.features: Tensor | None = None
+
+    def __enter__(self) -> "Listening":
+        def keep(module: nn.Module, inputs: tuple, output: Tensor) -> None:
+            self.features = output
+
+        self.hook = self.block.register_forward_hook(keep)
+        return self
+
+    def __exit__(self, *problem: object) -> None:
+        self.hook.remove()
