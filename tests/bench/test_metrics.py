@@ -6,7 +6,19 @@ import torch
 from PIL import Image
 from torchmetrics.functional.image import peak_signal_noise_ratio
 
-from pentimento.bench.metrics import best_covered, intersection_over_union, is_identical, psnr, touched
+from pentimento.bench.metrics import (
+    best_covered,
+    blackened,
+    clip_direction,
+    clip_score,
+    frechet_distance,
+    intersection_over_union,
+    is_identical,
+    kernel_distance,
+    psnr,
+    ssim,
+    touched,
+)
 from pentimento.bench.sheets import Panel, sheet
 from pentimento.bench.statistics import mean, share
 from pentimento.vision import perceptual
@@ -83,3 +95,81 @@ def test_a_sheet_shows_every_panel_in_order() -> None:
     panel = Panel("change the cat to a dog " * 9, "judged", picture, np.ones((32, 32), bool), None, picture)
     one, three = sheet([panel]), sheet([panel] * 3)
     assert three.height == 2 * one.height and three.width == one.width
+
+
+def _pictures(count: int = 2, side: int = 24) -> list[np.ndarray]:
+    rng = np.random.default_rng(3)
+    smooth = [Image.fromarray(rng.integers(0, 256, (6, 6, 3), dtype=np.uint8)) for _ in range(count)]
+    return [np.asarray(p.resize((side, side), Image.Resampling.BICUBIC)) for p in smooth]
+
+
+def _naive_ssim(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """Pixel by pixel, with an 11 x 11 Gaussian window and reflected borders."""
+    g = np.exp(-(np.arange(-5, 6) ** 2) / (2 * 1.5**2))
+    window = np.outer(g, g) / g.sum() ** 2
+    c1, c2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
+    x, y = (np.pad(p.astype(float), ((5, 5), (5, 5), (0, 0)), mode="reflect") for p in (one, other))
+    values = np.zeros(one.shape)
+    for i in range(one.shape[0]):
+        for j in range(one.shape[1]):
+            for c in range(3):
+                a, b = x[i : i + 11, j : j + 11, c], y[i : i + 11, j : j + 11, c]
+                ma, mb = (window * a).sum(), (window * b).sum()
+                va, vb = (window * a * a).sum() - ma**2, (window * b * b).sum() - mb**2
+                cov = (window * a * b).sum() - ma * mb
+                values[i, j, c] = (2 * ma * mb + c1) * (2 * cov + c2) / ((ma**2 + mb**2 + c1) * (va + vb + c2))
+    return values.mean(-1)
+
+
+def test_ssim_agrees_with_the_formula_everywhere_and_in_a_region() -> None:
+    one, other = _pictures()
+    naive, mask = _naive_ssim(one, other), np.zeros((24, 24), bool)
+    mask[3:9, 10:20] = True
+    assert ssim(one, other, mask) == pytest.approx(naive[mask].mean(), abs=1e-6)
+    assert ssim(one, one) == pytest.approx(1)
+    inner = np.zeros((24, 24), bool)
+    inner[5:-5, 5:-5] = True
+    assert ssim(one, other, inner) == pytest.approx(naive[inner].mean(), abs=1e-6)
+    assert np.isnan(ssim(one, other, np.zeros((24, 24), bool)))
+
+
+def test_pie_bench_form_dilutes_a_region_by_the_frame() -> None:
+    one, other = _pictures()
+    mask = np.zeros((24, 24), bool)
+    mask[:12] = True
+    ours, theirs = psnr(one, other, mask), psnr(blackened(one, mask), blackened(other, mask))
+    assert theirs == pytest.approx(ours + 10 * np.log10(2), abs=1e-6)
+
+
+def test_clip_scores_agree_with_their_formulas() -> None:
+    a, b, c, d = torch.randn(4, 7, generator=torch.Generator().manual_seed(0))
+    cos = float(a @ b / (a.norm() * b.norm()))
+    assert clip_score(a, b) == pytest.approx(100 * max(cos, 0), rel=1e-5) and clip_score(a, -a) == 0
+    way, words = b - a, d - c
+    assert clip_direction(a, b, c, d) == pytest.approx(float(way @ words / (way.norm() * words.norm())), rel=1e-5)
+    assert clip_direction(a, a, c, d) == 0
+
+
+def test_frechet_distance_agrees_with_scipy_and_is_zero_for_equal_sets() -> None:
+    from scipy.linalg import sqrtm
+
+    generator = torch.Generator().manual_seed(1)
+    x, y = torch.randn(60, 5, generator=generator), 0.7 * torch.randn(50, 5, generator=generator) + 0.3
+    sx, sy = np.cov(x.double().numpy().T), np.cov(y.double().numpy().T)
+    gap = x.double().mean(0) - y.double().mean(0)
+    known = float(gap @ gap) + np.trace(sx + sy - 2 * sqrtm(sx @ sy).real)
+    assert frechet_distance(x, y) == pytest.approx(known, rel=1e-3)
+    assert frechet_distance(x, x) == pytest.approx(0, abs=1e-4)
+
+
+def test_kernel_distance_agrees_with_a_double_loop() -> None:
+    generator = torch.Generator().manual_seed(2)
+    x, y = torch.randn(9, 4, generator=generator), torch.randn(7, 4, generator=generator) + 1
+
+    def k(a: torch.Tensor, b: torch.Tensor) -> float:
+        return float((a @ b) / 4 + 1) ** 3
+
+    xx = np.mean([k(x[i], x[j]) for i in range(9) for j in range(9) if i != j])
+    yy = np.mean([k(y[i], y[j]) for i in range(7) for j in range(7) if i != j])
+    xy = np.mean([k(a, b) for a in x for b in y])
+    assert kernel_distance(x, y) == pytest.approx(xx + yy - 2 * xy, rel=1e-5)

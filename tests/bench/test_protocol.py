@@ -14,7 +14,8 @@ from PIL import Image
 from measured import bench_pack
 from pentimento import bench
 from pentimento.bench import instructedit
-from pentimento.bench.instructedit import Attempt, Instruments, Outcome, Row, attempt, markdown, request_for, score
+from pentimento.bench.instructedit import Row, markdown, request_for, score
+from pentimento.bench.table import Attempt, Instruments, Outcome, attempt
 from pentimento.bench.tasks import CHOOSING, STRATA, draw_task, draw_tasks, given
 from pentimento.data.edits import Edit
 from pentimento.errors import NothingFound, PackError, RequestError

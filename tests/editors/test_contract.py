@@ -115,7 +115,9 @@ def test_settings_are_frozen(method: str) -> None:
 
 def test_progress_is_told_and_may_stop_the_edit(method: str) -> None:
     told: list[tuple[str, int, int]] = []
-    EDITORS[method](pack=PACK, steps=4, **TOY.get(method, {}))(Request(toy_picture(seed=1), INSTRUCTION), lambda *step: told.append(step))
+    EDITORS[method](pack=PACK, steps=4, **TOY.get(method, {}))(
+        Request(toy_picture(seed=1), INSTRUCTION), lambda *step: told.append(step)
+    )
     edits = [(done, total) for doing, done, total in told if doing == "edit"]
     total = edits[-1][1]
     assert edits == [(i + 1, total) for i in range(total)]

@@ -5,15 +5,12 @@ task, `score` gets no editor.
 """
 
 import json
-import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from time import perf_counter
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
-import torch
 from PIL import Image
 
 from ..data.judging import belief
@@ -21,44 +18,36 @@ from ..data.scenes import render
 from ..editors import InstructEdit, InstructPix2Pix
 from ..editors.requests import Watch, unwatched
 from ..editors.trajectories import RECENT
-from ..errors import NothingFound, PackError, PlanError
+from ..errors import PackError
 from ..images import mask_picture
 from ..language.captions import plan_of
 from ..language.rules import Rules
-from ..roles import Pack
 from ..values import Request, Result
-from ..vision.judge import Judge
-from ..vision.perceptual import Perceptual
 from . import card
 from .judge import round_trip
 from .language import same_plan
 from .metrics import best_covered, intersection_over_union, is_identical, psnr, touched
 from .sheets import Panel, sheet
-from .statistics import Figure, mean, share
+from .table import (
+    Attempt,
+    BenchPack,
+    Column,
+    Instruments,
+    Log,
+    Outcome,
+    attempt,
+    cell,
+    figure,
+    hardware,
+    instruments_of,
+    write_whole,
+)
 from .tasks import Given, Task, draw_tasks, given
 
-PROTOCOL = 1
+PROTOCOL = 2
 """Raised whenever a change makes figures incomparable with older ones."""
 SHOWN = 24
 """Tasks on the contact sheet: the first ones, whatever came of them."""
-
-
-class BenchPack(Pack, Protocol):
-    """A pack with what only the bench may use."""
-
-    @property
-    def judge(self) -> Judge: ...
-    @property
-    def perceptual(self) -> Perceptual: ...
-
-
-@dataclass(frozen=True)
-class Column:
-    """A measured quantity. Shares are of tasks; means carry their unit. `better` is "up" or "down"."""
-
-    label: str
-    unit: str = "share"
-    better: str = "up"
 
 
 COLUMNS: Mapping[str, Column] = {
@@ -88,26 +77,6 @@ class Row:
     help: frozenset[str] = frozenset()
     makes: frozenset[str] = frozenset({"picture"})
     timed: bool = False
-
-
-@dataclass(frozen=True)
-class Attempt:
-    """What came of one edit: a result, or the reason of a refusal; seconds of wall time."""
-
-    result: Result | None
-    refusal: str
-    seconds: float
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """The scores of one task in one row; only what applies to the task is in `measured` (yes is 1, no is 0)."""
-
-    row: str
-    task: int
-    kind: str
-    refusal: str = ""
-    measured: Mapping[str, float] = field(default_factory=dict)
 
 
 def rows_of(pack: BenchPack) -> tuple[Row, ...]:
@@ -141,16 +110,6 @@ def rows_of(pack: BenchPack) -> tuple[Row, ...]:
     )
 
 
-def attempt(edit: Callable[[Request], Result], request: Request) -> Attempt:
-    """One edit, timed. What the words or the picture cannot answer is a refusal; a missing role is raised."""
-    began = perf_counter()
-    try:
-        result = edit(request)
-    except (PlanError, NothingFound) as refusal:
-        return Attempt(None, f"{type(refusal).__name__}: {refusal}", perf_counter() - began)
-    return Attempt(result, "", perf_counter() - began)
-
-
 def request_for(task: Task, help: frozenset[str], seen: Given) -> Request:
     """What a row asks its editor: pixels and words, and of the truth exactly what `help` names."""
     if not help:
@@ -161,16 +120,6 @@ def request_for(task: Task, help: frozenset[str], seen: Given) -> Request:
         plan=task.wanted if "plan" in help else None,
         mask=task.truth.target if "mask" in help else None,
     )
-
-
-@dataclass(frozen=True)
-class Instruments:
-    """What scoring needs besides the truth. None for an instrument that the pack does not have; `cell` is the side of
-    a latent cell in pixels."""
-
-    judge: Judge | None
-    perceptual: Perceptual | None
-    cell: int = 8
 
 
 def score(task: Task, row: Row, made: Attempt, instruments: Instruments) -> Outcome:
@@ -224,24 +173,6 @@ def _things(task: Task) -> list[np.ndarray]:
     return list(render(task.edit.before).masks)
 
 
-def instruments_of(pack: BenchPack) -> tuple[Instruments, tuple[str, ...]]:
-    """The pack's instruments, and a line for each that it lacks."""
-    missing = []
-    judge, perceptual = None, None
-    try:
-        judge = pack.judge
-    except PackError as error:
-        missing.append(f"not measured, edit carried out: {error}")
-    try:
-        perceptual = pack.perceptual
-    except PackError as error:
-        missing.append(f"not measured, perceptual distance: {error}")
-    return Instruments(judge, perceptual), tuple(missing)
-
-
-# The run: every outcome is on disk before the next edit begins
-
-
 def measure(
     pack: BenchPack, output: Path, n: int = 200, seed: int = 0, watch: Watch = unwatched, rows: Sequence[Row] = ()
 ) -> dict[str, Any]:
@@ -258,7 +189,7 @@ def measure(
         "judge threshold": instruments.judge.threshold if instruments.judge else None,
     }  # fmt: skip
     output.mkdir(parents=True, exist_ok=True)
-    kept = _Log(output / "instructedit.jsonl", head)
+    kept = Log(output / "instructedit.jsonl", head)
     unable: dict[str, str] = {}
     tasks = draw_tasks(n, seed)
     for task in tasks:
@@ -280,8 +211,8 @@ def measure(
     lines = [*remarks, *(f"not measured, {label}: {why}" for label, why in unable.items())]
     report = summary(outcomes, [row.label for row in rows], lines) | head | {"n": n}
     report["hardware"] = hardware()
-    _write(output / "instructedit.md", markdown(report) + "\n")
-    _write(output / "instructedit.json", json.dumps(report, indent=1) + "\n")
+    write_whole(output / "instructedit.md", markdown(report) + "\n")
+    write_whole(output / "instructedit.json", json.dumps(report, indent=1) + "\n")
     sheet(_panels(tasks[:SHOWN], kept.outcomes, output / "edits")).save(output / "instructedit.png")
     return report
 
@@ -294,9 +225,13 @@ def summary(outcomes: Sequence[Outcome], labels: Sequence[str], remarks: Sequenc
         mine = [o for o in outcomes if o.row == label]
         if not mine:
             continue
-        table[label] = {name: figure(name, mine).to_json() for name in COLUMNS if any(name in o.measured for o in mine)}
+        measured = [name for name in COLUMNS if any(name in o.measured for o in mine)]
+        table[label] = {name: figure(COLUMNS[name], name, mine).to_json() for name in measured}
         of_kind = {kind: [o for o in mine if o.kind == kind and "carried out" in o.measured] for kind in _order(mine)}
-        kinds[label] = {kind: figure("carried out", group).to_json() for kind, group in of_kind.items() if group}
+        carried = COLUMNS["carried out"]
+        kinds[label] = {
+            kind: figure(carried, "carried out", group).to_json() for kind, group in of_kind.items() if group
+        }
     report: dict[str, Any] = {"rows": table, "carried out by kind": kinds, "remarks": list(remarks)}
     report["figures"] = {
         f"InstructEdit, {COLUMNS[name].label}": card.in_words(value, COLUMNS[name].unit)
@@ -309,14 +244,6 @@ def _order(outcomes: Sequence[Outcome]) -> list[str]:
     return sorted({o.kind for o in outcomes})
 
 
-def figure(name: str, outcomes: Sequence[Outcome]) -> Figure:
-    """A column over outcomes, with its interval."""
-    values = [o.measured[name] for o in outcomes if name in o.measured]
-    if COLUMNS[name].unit == "share":
-        return share(round(sum(values)), len(values))
-    return mean(values, np.random.default_rng([len(values), 707]))
-
-
 def markdown(report: Mapping[str, Any]) -> str:
     """The report as tables for people: a value with its interval, and n where it is not the table's."""
     table = report["rows"]
@@ -327,51 +254,15 @@ def markdown(report: Mapping[str, Any]) -> str:
         f"| | {' | '.join(COLUMNS[name].label for name in names)} |", f"|---|{'---|' * len(names)}",
     ]  # fmt: skip
     for label, figures in table.items():
-        cells = [_cell(figures.get(name), COLUMNS[name].unit, report["n"]) for name in names]
+        cells = [cell(figures.get(name), COLUMNS[name].unit, report["n"]) for name in names]
         lines.append(f"| {label} | {' | '.join(cells)} |")
     kinds = sorted({kind for figures in report["carried out by kind"].values() for kind in figures})
     if kinds:
         lines += ["", f"| edit carried out, as decoded | {' | '.join(kinds)} |", f"|---|{'---|' * len(kinds)}"]
         for label, figures in report["carried out by kind"].items():
             if figures:
-                lines.append(f"| {label} | {' | '.join(_cell(figures.get(kind), 'share', 0) for kind in kinds)} |")
+                lines.append(f"| {label} | {' | '.join(cell(figures.get(kind), 'share', 0) for kind in kinds)} |")
     return "\n".join([*lines, *(f"\n{remark}" for remark in report["remarks"])])
-
-
-def _cell(figure: Mapping[str, Any] | None, unit: str, n: int) -> str:
-    if figure is None or not figure["n"]:
-        return "-"
-    factor, digits = (100, 1) if unit == "share" else (1, 2 if unit else 3)
-    value, low, high = (f"{factor * figure[key]:.{digits}f}" for key in ("value", "low", "high"))
-    return f"{value} [{low}, {high}]" + (f" n={figure['n']}" if figure["n"] != n else "")
-
-
-def hardware() -> str:
-    """Where it was measured: GPU name, or processor count and threads."""
-    if torch.cuda.is_available():
-        return torch.cuda.get_device_name()
-    return f"{os.cpu_count()} CPU cores, {torch.get_num_threads()} threads"
-
-
-class _Log:
-    """Outcomes on disk, a line each, below a line that says what they belong to; other belongings start anew."""
-
-    def __init__(self, path: Path, head: Mapping[str, Any]):
-        self.path, self.outcomes = path, dict[tuple[str, int], Outcome]()
-        lines = path.read_text(encoding="utf-8").split("\n") if path.exists() else []
-        whole = lines[:-1]  # what follows the last line break is empty, or was cut off by a kill
-        if whole and json.loads(whole[0]) == json.loads(json.dumps(head)):
-            for line in whole[1:]:
-                outcome = Outcome(**json.loads(line))
-                self.outcomes[outcome.row, outcome.task] = outcome
-            _write(path, "\n".join(whole) + "\n")
-        else:
-            _write(path, json.dumps(head) + "\n")
-
-    def add(self, outcome: Outcome) -> None:
-        with open(self.path, "a", encoding="utf-8") as file:
-            file.write(json.dumps(asdict(outcome)) + "\n")
-        self.outcomes[outcome.row, outcome.task] = outcome
 
 
 def _keep_pictures(folder: Path, number: int, made: Attempt) -> None:
@@ -404,9 +295,3 @@ def _panels(tasks: Sequence[Task], outcomes: Mapping[tuple[str, int], Outcome], 
             )
         )
     return panels
-
-
-def _write(path: Path, text: str) -> None:
-    partial = path.with_name(f".{path.name}.partial")
-    partial.write_text(text, encoding="utf-8")
-    os.replace(partial, path)

@@ -13,10 +13,10 @@ from ..editors.requests import Watch, unwatched
 from ..errors import PackError
 from ..language.rules import Rules
 from . import card, language, vision
-from .instructedit import BenchPack, hardware
 from .judge import round_trip, score_judge
 from .metrics import psnr
 from .statistics import Figure, mean
+from .table import BenchPack, hardware
 from .tune import reconstruction
 
 Part = Callable[[BenchPack, int, int], dict[str, Any]]

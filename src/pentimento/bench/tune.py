@@ -20,10 +20,10 @@ from ..editors.requests import Watch, unwatched
 from ..errors import PackError
 from ..values import Plan, Request
 from ..vision.judge import Judge
-from .instructedit import BenchPack, attempt
 from .judge import round_trip
 from .metrics import psnr
 from .statistics import mean
+from .table import BenchPack, attempt
 from .tasks import Task, draw_tasks, given
 
 DEFAULTS = "defaults.json"

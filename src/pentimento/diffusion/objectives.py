@@ -33,11 +33,15 @@ def q_sample(x0: Tensor, noise: Tensor, t: Tensor, alphas_cumprod: Tensor) -> Te
     return alpha.sqrt() * x0 + (1 - alpha).sqrt() * noise
 
 
-def min_snr_weights(t: Tensor, alphas_cumprod: Tensor, gamma: float = 5.0) -> Tensor:
-    """Loss weights (b,) min(SNR, gamma) / SNR for noise prediction (Hang et al. 2023, Sec. 3.4)."""
+def min_snr_weights(t: Tensor, alphas_cumprod: Tensor, gamma: float = 5.0, floor: float = 0.0) -> Tensor:
+    """Loss weights (b,) min(SNR, gamma) / SNR for noise prediction (Hang et al. 2023, Sec. 3.4).
+
+    In terms of the clean latents they are min(SNR, gamma). A floor keeps that from vanishing at the noisiest steps,
+    where a caption decides what a picture shows: max(floor, min(SNR, gamma)) / SNR.
+    """
     alpha = alphas_cumprod[t.to(alphas_cumprod.device)].double()
     snr = alpha / (1 - alpha)
-    return (snr.clamp(max=gamma) / snr).float()
+    return (snr.clamp(min=floor, max=gamma) / snr).float()
 
 
 def noise_loss(
@@ -46,17 +50,19 @@ def noise_loss(
     alphas_cumprod: Tensor,
     generator: torch.Generator,
     gamma: float | None = None,
+    floor: float = 0.0,
 ) -> Tensor:
     """The mean squared error of the predicted noise over a batch of clean latents x0 (b, c, h, w) (InstructEdit Eq. 1).
 
-    t is uniform over all timesteps. gamma turns on min-SNR weighting; None is the paper's unweighted loss.
+    t is uniform over all timesteps. gamma turns on min-SNR weighting, with this floor; None is the paper's unweighted
+    loss.
     """
     t = draw_timesteps(len(x0), 0, len(alphas_cumprod), generator).to(x0.device)
     noise = draw_noise(x0, generator)
     eps = noise_of(q_sample(x0, noise, t, alphas_cumprod), t)
     losses = (eps.float() - noise.float()).square().mean(dim=(1, 2, 3))  # (b,)
     if gamma is not None:
-        losses = losses * min_snr_weights(t, alphas_cumprod, gamma).to(losses.device)
+        losses = losses * min_snr_weights(t, alphas_cumprod, gamma, floor).to(losses.device)
     return losses.mean()
 
 

@@ -13,15 +13,15 @@ from torch import Tensor, nn
 
 from ..data.words import instruction
 from ..diffusion.guidance import dual
-from ..diffusion.objectives import draw_dropped, draw_noise, noise_loss
-from ..diffusion.samplers import ddim_sample
-from ..diffusion.schedule import cosine_alphas_cumprod, levels
+from ..diffusion.objectives import draw_dropped, noise_loss
+from ..diffusion.samplers import euler_ancestral_sample
+from ..diffusion.schedule import cosine_alphas_cumprod
 from ..training import Job, warm_start
 from .autoencoder import sheet
 from .latents import CAPTIONS, edit_latents, edit_words
 from .layout import edit_layouts
 from .text import ids_of, text_encoder, tokenizer
-from .text_to_image import Painter, unet
+from .text_to_image import Painter, layout_weight, unet
 from .text_to_image import Settings as PainterSettings
 
 
@@ -32,16 +32,19 @@ class Settings(PainterSettings):
     lr: float = Field(4e-4, gt=0)
     warmup_images: int = 4_000
     ema: float = Field(8_000, ge=0)
+    layout_images: int = 0
 
 
 @dataclass
 class Batch:
-    """Latents before and after (b, c, h, w), token ids of the instruction (b, tokens), the layouts after, uint8."""
+    """Latents before and after (b, c, h, w), token ids of the instruction (b, tokens), the layouts after, uint8, and
+    what they weigh."""
 
     before: Tensor
     after: Tensor
     ids: Tensor
     layouts: Tensor
+    weight: Tensor
 
 
 def widened(source: nn.Module, wide: nn.Module) -> None:
@@ -77,7 +80,8 @@ def job(settings: Settings, pack_dir: Path) -> Job:
         rows, variants = rng.integers(0, settings.edits, size), rng.integers(0, CAPTIONS, size)
         pairs = torch.from_numpy(latents.pairs[rows].astype(np.float32))
         ids = torch.from_numpy(words[rows, variants, 0].astype(np.int64))
-        return Batch(pairs[:, 0], pairs[:, 1], ids, torch.from_numpy(np.stack([layouts[r][1] for r in rows])))
+        return Batch(pairs[:, 0], pairs[:, 1], ids, torch.from_numpy(np.stack([layouts[r][1] for r in rows])),
+                     layout_weight(settings, step))  # fmt: skip
 
     def loss(net: Painter, batch: Batch, generator: torch.Generator) -> Tensor:
         dropped = draw_dropped(len(batch.ids), generator)
@@ -89,9 +93,9 @@ def job(settings: Settings, pack_dir: Path) -> Job:
             return net(torch.cat([x, picture], 1), t, states)
 
         def noise() -> Tensor:
-            return noise_loss(eps, batch.after, alphas, generator, settings.min_snr)
+            return noise_loss(eps, batch.after, alphas, generator, settings.min_snr, settings.snr_floor)
 
-        return net.lessons(noise, batch.layouts, settings.layout)
+        return net.lessons(noise, batch.layouts, batch.weight)
 
     def export(ema: Painter, out: Path) -> None:
         ema.unet.save_pretrained(out / "instruct" / "unet")
@@ -103,9 +107,9 @@ def job(settings: Settings, pack_dir: Path) -> Job:
         shown = batch(10**9, 8)
         states = ema.text(shown.ids.to(device)).last_hidden_state
         nothing = ema.text(null[None].to(device)).last_hidden_state.expand(8, -1, -1)
-        start = draw_noise(shown.before.to(device), torch.Generator().manual_seed(1))
-        guided = dual(ema, states, nothing, shown.before.to(device), 4.0, 1.5)
-        edited = ddim_sample(guided, start, levels(alphas, 50), 50)
+        before = shown.before.to(device)
+        guided = dual(ema, states, nothing, before, 4.0, 1.5)
+        edited = euler_ancestral_sample(guided, before, alphas, 30, torch.Generator().manual_seed(1))
         sheet(torch.cat([latents.decode(z) for z in (shown.before, edited, shown.after)]), 8).save(path)
 
     return Job(model=painter, batch=batch, loss=loss, export=export, sample=sample)

@@ -14,9 +14,9 @@ from torch import Tensor, nn
 
 from ..data.captions import training_caption
 from ..diffusion.guidance import classifier_free
-from ..diffusion.objectives import draw_noise, noise_loss
-from ..diffusion.samplers import ddim_sample
-from ..diffusion.schedule import betas_from_alphas, cosine_alphas_cumprod, levels
+from ..diffusion.objectives import noise_loss
+from ..diffusion.samplers import euler_ancestral_sample
+from ..diffusion.schedule import betas_from_alphas, cosine_alphas_cumprod
 from ..training import Job, TrainSettings, warm_start
 from .autoencoder import sheet
 from .latents import CAPTIONS, autoencoder_of, edit_latents, edit_words
@@ -48,18 +48,21 @@ class Settings(TrainSettings):
     null_text: float = Field(0.1, ge=0, le=1, description="fraction of captions that are left empty")
     grids: float = Field(0.2, ge=0, le=1, description="fraction of batches that are 2x2 grids")
     min_snr: float = Field(5.0, gt=0, description="gamma of the min-SNR loss weights")
-    layout: float = Field(0.05, ge=0, description="weight of the layout loss")
-    shift: float = Field(0.5, description="shift of the cosine schedule, in half nats of log SNR")
+    layout: float = Field(0.05, ge=0, description="weight of the layout loss, at first")
+    layout_images: int = Field(50_000, ge=0, description="images after which its weight falls to a fifth")
+    snr_floor: float = Field(0.1, ge=0, description="least weight of a clean latent's error, at the noisiest steps")
+    shift: float = Field(-0.5, description="shift of the cosine schedule, in half nats of log SNR")
     data: Path = Path("runs/data")
 
 
 @dataclass
 class Batch:
-    """Latents (b, c, h, w), token ids (b, tokens), and what stands where, uint8 (b, planes, h, w)."""
+    """Latents (b, c, h, w), token ids (b, tokens), what stands where, uint8 (b, planes, h, w), and what that weighs."""
 
     x0: Tensor
     ids: Tensor
     layouts: Tensor
+    weight: Tensor
 
 
 class Painter(nn.Module):
@@ -73,7 +76,7 @@ class Painter(nn.Module):
     def forward(self, x: Tensor, t: Tensor, states: Tensor) -> Tensor:
         return self.unet(x, t, encoder_hidden_states=states).sample
 
-    def lessons(self, noise_loss: Callable[[], Tensor], layouts: Tensor, weight: float) -> Tensor:
+    def lessons(self, noise_loss: Callable[[], Tensor], layouts: Tensor, weight: Tensor) -> Tensor:
         """The noise loss, and weight times the layout loss of the features behind it."""
         if not weight:
             return noise_loss()
@@ -98,6 +101,11 @@ def unet(channels: tuple[int, ...], heads: int, in_channels: int, latent_channel
     if not torch.cuda.is_available():
         net.set_attn_processor(AttnProcessor())
     return net
+
+
+def layout_weight(settings: Settings, step: int) -> Tensor:
+    """Reading comes first, painting then: the weight of the layout loss at a step."""
+    return torch.tensor(settings.layout * (1.0 if step * settings.batch_size < settings.layout_images else 0.2))
 
 
 def grid(above: np.ndarray, below: np.ndarray) -> Tensor:
@@ -153,15 +161,17 @@ def job(settings: Settings, pack_dir: Path) -> Job:
             ids = torch.cat([ids[:, :1], mark.expand(count, -1), ids[:, 1 : ids.shape[1] - len(mark)]], 1)
             ids[:, -1] = tokens.eos_token_id
         dropped = torch.from_numpy(rng.random(count) < settings.null_text)
-        return Batch(x0, torch.where(dropped[:, None], null, ids), places)
+        return Batch(x0, torch.where(dropped[:, None], null, ids), places, layout_weight(settings, step))
 
     def loss(net: Painter, batch: Batch, generator: torch.Generator) -> Tensor:
         states = net.text(batch.ids).last_hidden_state
 
         def noise() -> Tensor:
-            return noise_loss(lambda x, t: net(x, t, states), batch.x0, alphas, generator, settings.min_snr)
+            return noise_loss(
+                lambda x, t: net(x, t, states), batch.x0, alphas, generator, settings.min_snr, settings.snr_floor
+            )
 
-        return net.lessons(noise, batch.layouts, settings.layout)
+        return net.lessons(noise, batch.layouts, batch.weight)
 
     def export(ema: Painter, out: Path) -> None:
         ema.unet.save_pretrained(out / "text_to_image" / "unet")
@@ -172,11 +182,9 @@ def job(settings: Settings, pack_dir: Path) -> Job:
         device = next(ema.parameters()).device
         states = ema.text(ids_of(tokens, list(PROMPTS)).to(device)).last_hidden_state
         nothing = ema.text(null[None].to(device)).last_hidden_state.expand(len(PROMPTS), -1, -1)
-        start = draw_noise(
-            torch.zeros(len(PROMPTS), latent_channels, 16, 16, device=device), torch.Generator().manual_seed(1)
-        )
-        steps = levels(alphas, 50)  # "leading" steps start below T: with few of them, far below
+        like = torch.zeros(len(PROMPTS), latent_channels, 16, 16, device=device)
         guided = classifier_free(ema, states, nothing, 3.0)
-        sheet(latents.decode(ddim_sample(guided, start, steps, 50)), 8).save(path)
+        painted = euler_ancestral_sample(guided, like, alphas, 30, torch.Generator().manual_seed(1))
+        sheet(latents.decode(painted), 8).save(path)  # DDIM's steps begin below T, where much is decided already
 
     return Job(model=painter, batch=batch, loss=loss, export=export, sample=sample)

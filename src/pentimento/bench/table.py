@@ -1,0 +1,147 @@
+"""What every table is made of: columns, attempts, outcomes that are on disk before the next edit begins, and figures.
+
+A run that was broken off goes on where it was, by the same command.
+"""
+
+import json
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from time import perf_counter
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+
+from ..errors import NothingFound, PackError, PlanError
+from ..roles import Pack
+from ..values import Request, Result
+from ..vision.judge import Judge
+from ..vision.perceptual import Perceptual
+from .statistics import Figure, mean, share
+
+
+class BenchPack(Pack, Protocol):
+    """A pack with what only the bench may use."""
+
+    @property
+    def judge(self) -> Judge: ...
+    @property
+    def perceptual(self) -> Perceptual: ...
+
+
+@dataclass(frozen=True)
+class Column:
+    """A measured quantity. Shares are of tasks; means carry their unit. `better` is "up" or "down"."""
+
+    label: str
+    unit: str = "share"
+    better: str = "up"
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """What came of one edit: a result, or the reason of a refusal; seconds of wall time."""
+
+    result: Result | None
+    refusal: str
+    seconds: float
+
+
+def attempt(edit: Callable[[Request], Result], request: Request) -> Attempt:
+    """One edit, timed. What the words or the picture cannot answer is a refusal; a missing role is raised."""
+    began = perf_counter()
+    try:
+        result = edit(request)
+    except (PlanError, NothingFound) as refusal:
+        return Attempt(None, f"{type(refusal).__name__}: {refusal}", perf_counter() - began)
+    return Attempt(result, "", perf_counter() - began)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """The scores of one task in one row; only what applies to the task is in `measured` (yes is 1, no is 0)."""
+
+    row: str
+    task: int
+    kind: str
+    refusal: str = ""
+    measured: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Instruments:
+    """What scoring needs besides the truth. None for an instrument that the pack does not have; `cell` is the side of
+    a latent cell in pixels."""
+
+    judge: Judge | None
+    perceptual: Perceptual | None
+    cell: int = 8
+
+
+def instruments_of(pack: BenchPack) -> tuple[Instruments, tuple[str, ...]]:
+    """The pack's instruments, and a line for each that it lacks."""
+    missing = []
+    judge, perceptual = None, None
+    try:
+        judge = pack.judge
+    except PackError as error:
+        missing.append(f"not measured, edit carried out: {error}")
+    try:
+        perceptual = pack.perceptual
+    except PackError as error:
+        missing.append(f"not measured, perceptual distance: {error}")
+    return Instruments(judge, perceptual), tuple(missing)
+
+
+def figure(column: Column, name: str, outcomes: Sequence[Outcome]) -> Figure:
+    """A column over outcomes, with its interval: Wilson's for a share, a bootstrap's for a mean."""
+    values = [o.measured[name] for o in outcomes if name in o.measured]
+    if column.unit == "share":
+        return share(round(sum(values)), len(values))
+    return mean(values, np.random.default_rng([len(values), 707]))
+
+
+def cell(figure: Mapping[str, Any] | None, unit: str, n: int) -> str:
+    """A figure with its interval, and its n where it is not the table's."""
+    if figure is None or not figure["n"]:
+        return "-"
+    factor, digits = (100, 1) if unit == "share" else (1, 2 if unit else 3)
+    value, low, high = (f"{factor * figure[key]:.{digits}f}" for key in ("value", "low", "high"))
+    return f"{value} [{low}, {high}]" + (f" n={figure['n']}" if figure["n"] != n else "")
+
+
+def hardware() -> str:
+    """Where it was measured: GPU name, or processor count and threads."""
+    if torch.cuda.is_available():
+        return torch.cuda.get_device_name()
+    return f"{os.cpu_count()} CPU cores, {torch.get_num_threads()} threads"
+
+
+class Log:
+    """Outcomes on disk, a line each, below a line that says what they belong to; other belongings start anew."""
+
+    def __init__(self, path: Path, head: Mapping[str, Any]):
+        self.path, self.outcomes = path, dict[tuple[str, int], Outcome]()
+        lines = path.read_text(encoding="utf-8").split("\n") if path.exists() else []
+        whole = lines[:-1]  # what follows the last line break is empty, or was cut off by a kill
+        if whole and json.loads(whole[0]) == json.loads(json.dumps(head)):
+            for line in whole[1:]:
+                outcome = Outcome(**json.loads(line))
+                self.outcomes[outcome.row, outcome.task] = outcome
+            write_whole(path, "\n".join(whole) + "\n")
+        else:
+            write_whole(path, json.dumps(head) + "\n")
+
+    def add(self, outcome: Outcome) -> None:
+        with open(self.path, "a", encoding="utf-8") as file:
+            file.write(json.dumps(asdict(outcome)) + "\n")
+        self.outcomes[outcome.row, outcome.task] = outcome
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Write a text file so that it appears whole or not at all."""
+    partial = path.with_name(f".{path.name}.partial")
+    partial.write_text(text, encoding="utf-8")
+    os.replace(partial, path)
