@@ -19,7 +19,8 @@ ALLOWED: dict[str, set[str]] = {
     "data": GROUND | {"diffusion", "language"},
     "training": GROUND | {"diffusion"},
     **{room: GROUND | FIRST | SECOND for room in THIRD | {"studio"}},
-    **{room: GROUND | FIRST | SECOND | THIRD | {"studio"} for room in ("cli", "web")},
+    "web": GROUND | FIRST | SECOND | THIRD | {"studio"},
+    "cli": GROUND | FIRST | SECOND | THIRD | {"studio", "web"},
     "__main__": {"cli"},
     "__init__": GROUND | {"studio"},
 }

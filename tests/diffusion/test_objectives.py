@@ -1,6 +1,13 @@
 import torch
 
-from pentimento.diffusion.objectives import draw_dropped, draw_timesteps, min_snr_weights, noise_loss, q_sample
+from pentimento.diffusion.objectives import (
+    draw_dropped,
+    draw_timesteps,
+    eps_of_v,
+    min_snr_weights,
+    noise_loss,
+    q_sample,
+)
 from pentimento.diffusion.schedule import cosine_alphas_cumprod
 
 ALPHAS = cosine_alphas_cumprod()
@@ -54,3 +61,16 @@ def test_conditions_are_dropped_five_percent_each_way() -> None:
     both = dropped.text & dropped.image
     for mask in (both, dropped.text & ~both, dropped.image & ~both):
         assert abs(mask.float().mean() - 0.05) < 0.002
+
+
+def test_a_velocity_means_the_noise_that_made_it() -> None:
+    x0, eps, t = torch.randn(3, 2, 4, 4), torch.randn(3, 2, 4, 4), torch.tensor([3, 500, 990])
+    alpha = ALPHAS[t].view(3, 1, 1, 1)
+    v = alpha.sqrt() * eps - (1 - alpha).sqrt() * x0
+    assert torch.allclose(eps_of_v(v, q_sample(x0, eps, t, ALPHAS), t, ALPHAS), eps, atol=1e-5)
+
+
+def test_a_floor_keeps_the_noisiest_steps_from_weighing_nothing() -> None:
+    t = torch.tensor([999])
+    snr = (ALPHAS[t] / (1 - ALPHAS[t])).double()
+    assert torch.allclose(min_snr_weights(t, ALPHAS, 5.0, 0.1), (0.1 / snr).float())

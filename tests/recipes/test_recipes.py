@@ -56,7 +56,7 @@ def test_text_to_image_and_then_instruct_train_and_warm_start(folder: Path) -> N
     painter.export(painter.model, folder)
     again = text_to_image.job(settings, folder)
     for (name, a), b in zip(painter.model.state_dict().items(), again.model.state_dict().values(), strict=True):
-        assert torch.equal(a, b), name
+        assert name.startswith("head.") or torch.equal(a, b), name  # the second lesson's head stays at home
 
     follower = instruct.job(instruct.Settings(**TINY, data=folder / "data"), folder)
     check(follower)

@@ -33,6 +33,15 @@ def q_sample(x0: Tensor, noise: Tensor, t: Tensor, alphas_cumprod: Tensor) -> Te
     return alpha.sqrt() * x0 + (1 - alpha).sqrt() * noise
 
 
+def eps_of_v(v: Tensor, x_t: Tensor, t: Tensor, alphas_cumprod: Tensor) -> Tensor:
+    """The noise in x_t (b, c, h, w) that a velocity v means: sqrt(1 - alpha) x_t + sqrt(alpha) v (Salimans & Ho 2022).
+
+    A network that predicts v tells the clean latents at the noisiest steps, where eps hardly differs from x_t.
+    """
+    alpha = alphas_cumprod.to(v.device)[t.to(v.device)].to(v.dtype).view(-1, 1, 1, 1)
+    return (1 - alpha).sqrt() * x_t + alpha.sqrt() * v
+
+
 def min_snr_weights(t: Tensor, alphas_cumprod: Tensor, gamma: float = 5.0, floor: float = 0.0) -> Tensor:
     """Loss weights (b,) min(SNR, gamma) / SNR for noise prediction (Hang et al. 2023, Sec. 3.4).
 

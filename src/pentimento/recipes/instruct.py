@@ -66,14 +66,14 @@ def job(settings: Settings, pack_dir: Path) -> Job:
     net = unet(tuple(source.config.block_out_channels), source.config.attention_head_dim, 2 * channels, channels)
     if not warm_start(net, folder / "unet"):
         widened(source, net)
-    painter = Painter(net, text_encoder(tokens, folder / "text_encoder", source_folder / "text_encoder"))
+    alphas = cosine_alphas_cumprod(shift=settings.shift)
+    painter = Painter(net, text_encoder(tokens, folder / "text_encoder", source_folder / "text_encoder"), alphas)
     latents = edit_latents(settings.data, pack_dir, settings.edits)
     words = edit_words(
         settings.data, "instructions", tokens, settings.edits, lambda e, rng: [instruction(e.words, rng)]
     )
     layouts = edit_layouts(settings.data, settings.edits)
     null = ids_of(tokens, [""])[0]
-    alphas = cosine_alphas_cumprod(shift=settings.shift)
 
     def batch(step: int, size: int) -> Batch:
         rng = np.random.default_rng([103, step])

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from ..data.captions import training_caption
 from ..diffusion.guidance import classifier_free
-from ..diffusion.objectives import noise_loss
+from ..diffusion.objectives import eps_of_v, noise_loss
 from ..diffusion.samplers import euler_ancestral_sample
 from ..diffusion.schedule import betas_from_alphas, cosine_alphas_cumprod
 from ..training import Job, TrainSettings, warm_start
@@ -68,13 +68,15 @@ class Batch:
 class Painter(nn.Module):
     """A U-Net, the text encoder that it reads, and the head of its second lesson: the loop trains all as one."""
 
-    def __init__(self, unet: nn.Module, text: nn.Module):
+    def __init__(self, unet: nn.Module, text: nn.Module, alphas: Tensor):
         super().__init__()
-        self.unet, self.text = unet, text
+        self.unet, self.text, self.alphas = unet, text, alphas
         self.head = LayoutHead(unet.config.block_out_channels[1])
 
     def forward(self, x: Tensor, t: Tensor, states: Tensor) -> Tensor:
-        return self.unet(x, t, encoder_hidden_states=states).sample
+        """eps (b, c, h, w), of the first c channels of x; the U-Net itself predicts v."""
+        v = self.unet(x, t, encoder_hidden_states=states).sample.float()
+        return eps_of_v(v, x[:, : v.shape[1]], t, self.alphas)
 
     def lessons(self, noise_loss: Callable[[], Tensor], layouts: Tensor, weight: Tensor) -> Tensor:
         """The noise loss, and weight times the layout loss of the features behind it."""
@@ -119,7 +121,7 @@ def save_schedule(alphas_cumprod: Tensor, folder: Path) -> None:
 
     betas = [round(float(b), 8) for b in betas_from_alphas(alphas_cumprod)]
     DDIMScheduler(
-        trained_betas=betas, clip_sample=False, set_alpha_to_one=False, steps_offset=1
+        trained_betas=betas, clip_sample=False, set_alpha_to_one=False, steps_offset=1, prediction_type="v_prediction"
     ).save_pretrained(folder)  # fmt: skip
 
 
@@ -128,9 +130,11 @@ def job(settings: Settings, pack_dir: Path) -> Job:
     tokens = tokenizer(pack_dir)
     folder = pack_dir / "text_to_image"
     latent_channels = autoencoder_of(pack_dir).config.latent_channels
+    alphas = cosine_alphas_cumprod(shift=settings.shift)
     painter = Painter(
         unet(settings.channels, settings.heads, latent_channels, latent_channels),
         text_encoder(tokens, folder / "text_encoder", pack_dir / "clip"),
+        alphas,
     )
     warm_start(painter.unet, folder / "unet")
     latents = edit_latents(settings.data, pack_dir, settings.edits)
@@ -142,7 +146,6 @@ def job(settings: Settings, pack_dir: Path) -> Job:
     null = ids_of(tokens, [""])[0]
     grid_mark = ids_of(tokens, ["grid of four pictures, "])[0]
     mark = grid_mark[1 : int((grid_mark == tokens.eos_token_id).nonzero()[0])]
-    alphas = cosine_alphas_cumprod(shift=settings.shift)
 
     def batch(step: int, size: int) -> Batch:
         rng = np.random.default_rng([102, step])
