@@ -14,6 +14,10 @@ OUT=${OUT:-out/bench/miniature}
 WORKERS=${WORKERS:-0}
 PYTHON=${PYTHON:-python}
 
+# Large tensors come and go in every step: keep their memory, in huge pages, instead of giving it back to the system
+# each time (a fifth more pictures a second on a CPU).
+export GLIBC_TUNABLES=${GLIBC_TUNABLES:-glibc.malloc.hugetlb=1:glibc.malloc.mmap_max=0:glibc.malloc.trim_threshold=100000000000:glibc.malloc.top_pad=268435456}
+
 train() { # RECIPE MINUTES
     "$PYTHON" -m pentimento train "$1" --pack-dir "$PACK" --minutes "$2" --set "workers=$WORKERS"
 }
@@ -35,6 +39,7 @@ train autoencoder "${AUTOENCODER:-60}" # first: the painters work in its latents
 train clip "${CLIP:-30}"
 train text_to_image "${UNET:-150}" # starts from clip's text encoder
 train instruct "${INSTRUCT:-60}"   # starts from text_to_image
+train inpaint "${INPAINT:-45}"     # starts from text_to_image
 train detector "${DETECTOR:-45}"
 train segmenter "${SEGMENTER:-30}"
 train captioner "${CAPTIONER:-20}"

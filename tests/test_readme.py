@@ -17,7 +17,7 @@ from pentimento.recipes import RECIPES
 
 ROOT = Path(__file__).parents[1]
 PAGES = ("README.md", "docs/world.md", "docs/protocol.md")
-SLOW = ("train", "bench", "make")
+SLOW = ("train", "bench", "make", "study")
 
 
 def shell_lines(page: str) -> list[list[str]]:

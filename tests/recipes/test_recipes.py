@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from pentimento.data import store
-from pentimento.recipes import autoencoder, clip, instruct, text_to_image
+from pentimento.recipes import autoencoder, clip, inpaint, instruct, text_to_image
 
 TINY = dict(batch_size=4, channels=(32, 32, 32), heads=4, edits=8)
 
@@ -64,6 +64,19 @@ def test_text_to_image_and_then_instruct_train_and_warm_start(folder: Path) -> N
     states = painter.model.text(torch.zeros(1, 48, dtype=torch.long)).last_hidden_state
     wide = torch.cat([x, torch.randn(1, 8, 16, 16)], dim=1)
     assert torch.allclose(follower.model(wide, t, states), painter.model(x, t, states), atol=1e-6)
+
+    filler = inpaint.job(inpaint.Settings(**TINY, data=folder / "data"), folder)
+    check(filler)
+    wide = torch.cat([x, torch.randn(1, 9, 16, 16)], dim=1)
+    assert torch.allclose(filler.model(wide, t, states), painter.model(x, t, states), atol=1e-6)
+
+
+def test_holes_are_things_rectangles_or_everything() -> None:
+    plan = np.zeros((16, 16), np.uint8)
+    plan[4:8, 5:9] = 60
+    holes = [inpaint.hole(plan, np.random.default_rng(seed)) for seed in range(200)]
+    around = [h for h in holes if h[4:8, 5:9].all() and h.sum() <= 64]
+    assert len(around) > 100 and any(h.all() for h in holes) and all(h.any() for h in holes)
 
 
 def test_a_grid_batch_holds_two_pairs_in_one_canvas(folder: Path) -> None:

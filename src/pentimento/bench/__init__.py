@@ -1,6 +1,7 @@
 """Measuring: `run` by name. Importing this package imports no model; each table lives in its own file.
 
 instructedit  the protocol of docs/protocol.md: InstructEdit, its ablations, InstructPix2Pix
+instructedit-table1  Table 1 of InstructEdit: all baselines and bounds, on the thirty and on drawn scenes
 pack          every model of a pack by itself
 judge         how far the judge can be trusted
 tune          settings chosen on validation, written into the pack folder's defaults.json
@@ -11,20 +12,31 @@ import json
 from pathlib import Path
 from typing import Any
 
-from ..errors import RequestError
+from ..errors import PackError, RequestError
 
-TABLES = {"instructedit": 200, "pack": 200, "judge": 300, "tune": 24, "card": 1}
+TABLES = {"instructedit": 200, "instructedit-table1": 200, "pack": 200, "judge": 300, "tune": 24, "card": 1}
 """The tables by name, with the number of scenes each is measured on when none is asked for."""
 
 
-def run(name: str, pack: Any, output: Path, n: int | None = None, seed: int = 0, watch: Any = None) -> dict[str, Any]:
+def run(
+    name: str,
+    pack: Any,
+    output: Path,
+    n: int | None = None,
+    seed: int = 0,
+    watch: Any = None,
+    cases: Path | None = None,
+) -> dict[str, Any]:
     """Measure a table on an opened pack and write it into `output`; what comes back is for reading, JSON-able.
 
-    Raises: RequestError for an unknown table or nothing to collect; PackError for a role without which nothing can
+    `cases` is a folder of pictures and instructions for the tables that take one (`cases.read_cases`).
+    Raises: RequestError for an unknown table, nothing to collect or no cases; PackError for a role without which nothing can
     be measured.
     """
     if name not in TABLES:
         raise RequestError(f"no table is called {name!r}: there are {', '.join(TABLES)}")
+    if cases is not None and name != "instructedit-table1":
+        raise RequestError(f"{name} draws its own scenes: leave --cases out")
     from ..editors.requests import unwatched
 
     watch = watch or unwatched
@@ -36,6 +48,12 @@ def run(name: str, pack: Any, output: Path, n: int | None = None, seed: int = 0,
         report = instructedit.measure(pack, output, count, seed, watch)
         files = [str(output / f"instructedit.{suffix}") for suffix in ("json", "md", "png", "jsonl")]
         return {"table": f"\n{instructedit.markdown(report)}\n", "files": files}
+    if name == "instructedit-table1":
+        from . import instructedit_table1 as table1
+
+        report = table1.measure(pack, output, count, seed, watch, cases)
+        files = [str(output / f"table1.{suffix}") for suffix in ("json", "md", "html", "jsonl")]
+        return {"table": f"\n{table1.markdown(report)}\n", "files": files}
     if name == "pack":
         from . import pack as models
 
@@ -63,8 +81,13 @@ def _tune(pack: Any, output: Path, n: int, seed: int, watch: Any) -> dict[str, A
     from . import tune
 
     chosen: dict[str, Any] = {}
+    _ = pack.judge  # without it nothing can be chosen
     for method, grid in tune.GRIDS.items():
-        trials = tune.tune(pack, method, grid, n, seed, watch)
+        try:
+            trials = tune.tune(pack, method, grid, n, seed, watch)
+        except PackError as lacking:
+            chosen[method] = {"not tuned": str(lacking)}
+            continue
         chosen[method] = {"winner": trials[0].to_json(), "trials": [trial.to_json() for trial in trials]}
         tune.write_defaults(Path(pack.folder), method, trials[0].settings)
     return _written(output / "tune.json", {"pack": pack.name, "pack hash": pack.hash, "n": n, "seed": seed, **chosen})

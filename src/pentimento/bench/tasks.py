@@ -48,6 +48,13 @@ class Task:
 def draw_task(number: int, seed: int, split: str = "test", held_out: bool = True) -> Task:
     """Task `number` of a test: a function of its arguments alone."""
     kinds, choosing = STRATA[number % len(STRATA)]
+    return draw_of(number, seed, kinds, choosing, split, held_out)
+
+
+def draw_of(
+    number: int, seed: int, kinds: tuple[str, ...], choosing: bool, split: str = "test", held_out: bool = True
+) -> Task:
+    """Task `number` of some kinds; `choosing` asks for one of several confusable things, by place or size in turn."""
     choice = CHOOSING[(number // len(STRATA) + number) % len(CHOOSING)]
     first = (seed * 1_000_000 + number) * SEEDS_A_TASK
     for attempt in range(SEEDS_A_TASK):

@@ -15,7 +15,7 @@ import numpy as np
 from PIL import Image
 
 from ..data.judging import belief
-from ..editors import InstructEdit, InstructPix2Pix
+from ..editors import EDITORS, InstructEdit
 from ..editors.requests import Watch, unwatched
 from ..errors import PackError
 from ..values import Plan, Request
@@ -29,9 +29,14 @@ from .tasks import Task, draw_tasks, given
 DEFAULTS = "defaults.json"
 PRICE = 0.02
 """What a decibel lost outside the edit, below the autoencoder's, costs in the share of edits carried out."""
-GRIDS: Mapping[str, Mapping[str, Sequence[float]]] = {
-    "instructedit": {"guidance": (2.0, 3.0, 4.5, 7.0), "ratio": (0.45, 0.6, 0.75, 0.9)},
+GUIDANCE = (2.0, 3.0, 4.5, 7.0)
+GRIDS: Mapping[str, Mapping[str, Sequence[Any]]] = {
+    "instructedit": {"guidance": GUIDANCE, "ratio": (0.45, 0.6, 0.75, 0.9)},
     "instructpix2pix": {"guidance": (2.0, 3.5, 5.0, 7.5), "image_guidance": (1.0, 1.3, 1.6, 2.0)},
+    "diffedit": {"guidance": GUIDANCE, "ratio": (0.6, 0.85), "mask_guidance": (2.0, 7.5)},
+    "mdp": {"guidance": GUIDANCE, "window_end": (0.2, 0.4, 0.6, 0.8)},
+    "sdedit": {"guidance": GUIDANCE, "strength": (0.45, 0.6, 0.75, 0.9)},
+    "inpaint": {"guidance": (1.5, 2.0, 2.5, 3.0, 3.5, 4.0, 5.0, 7.5), "mask_to_grid": ("area", "nearest")},
 }
 """Sixteen trials for each method."""
 
@@ -40,7 +45,7 @@ GRIDS: Mapping[str, Mapping[str, Sequence[float]]] = {
 class Trial:
     """Settings with what they reached: share carried out, dB lost outside below the autoencoder's, and the score."""
 
-    settings: Mapping[str, float]
+    settings: Mapping[str, Any]
     carried: float
     lost: float
 
@@ -53,11 +58,12 @@ class Trial:
 
 
 def tune(
-    pack: BenchPack, method: str, grid: Mapping[str, Sequence[float]], n: int, seed: int, watch: Watch = unwatched
+    pack: BenchPack, method: str, grid: Mapping[str, Sequence[Any]], n: int, seed: int, watch: Watch = unwatched
 ) -> tuple[Trial, ...]:
     """Every combination of `grid` on `n` validation tasks, in training phrasings; the best first.
 
-    InstructEdit is given the true plan and mask, since ratio and guidance belong to its painter alone.
+    Every method that works from a plan is given the true one, and one that works from the segmenter's mask that mask
+    too: what is chosen here belongs to the painters alone.
     Raises: PackError when the pack lacks a model or the judge.
     """
     judge = pack.judge
@@ -81,16 +87,14 @@ def tune(
     return tuple(sorted(trials, key=lambda trial: -trial.score))
 
 
-def _decoded(pack: BenchPack, method: str, settings: Mapping[str, float], task: Task) -> np.ndarray:
+def _decoded(pack: BenchPack, method: str, settings: Mapping[str, Any], task: Task) -> np.ndarray:
     """The edit before the composite; the picture before it when the words were not understood."""
+    editor = EDITORS[method]
     chosen: dict[str, Any] = {**pack.defaults.get(method, {}), **settings, "pack": pack}
     seen = given(task)
-    request = Request(seen.image, seen.instruction)
-    if method == "instructedit":
-        request = Request(seen.image, seen.instruction, plan=task.wanted, mask=task.truth.target)
-        made = attempt(InstructEdit(**chosen), request)
-    else:
-        made = attempt(InstructPix2Pix(**chosen), request)
+    plan = task.wanted if "plan" in editor.works_from else None
+    mask = task.truth.target if "mask" in editor.works_from else None
+    made = attempt(editor(**chosen), Request(seen.image, seen.instruction, plan=plan, mask=mask))
     return np.asarray((made.result.decoded if made.result else seen.image).convert("RGB"))
 
 
@@ -103,7 +107,7 @@ def _outside(task: Task, picture: np.ndarray) -> float:
     return psnr(picture, task.truth.after, ~(task.truth.mask | task.truth.target))
 
 
-def write_defaults(folder: Path, method: str, settings: Mapping[str, float]) -> Path:
+def write_defaults(folder: Path, method: str, settings: Mapping[str, Any]) -> Path:
     """Write settings into the pack folder's defaults.json, beside those of other methods; sealing reads it.
 
     Raises: PackError when the file that is there is no JSON.

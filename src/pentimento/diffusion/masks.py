@@ -41,6 +41,13 @@ def blend(mask: Tensor, y: Tensor, x: Tensor) -> Tensor:
     return torch.where(mask.to(y.device), y, x)
 
 
+def with_hole(pixels: Tensor, grid: Tensor) -> Tensor:
+    """Pixels (b, 3, size, size) in [-1, 1], grey (0) in the cells of grid, bool (b, 1, g, g): whole cells, so that
+    nothing of what may be painted over is seen."""
+    hole = F.interpolate(grid.float(), size=pixels.shape[-2:], mode="nearest") > 0
+    return torch.where(hole, torch.zeros_like(pixels), pixels)
+
+
 def opacity(grid: Tensor, view: View, feather: int) -> np.ndarray:
     """How much of the edit each pixel of the view takes, (side, side) in [0, 1], from the latent mask (1, 1, g, g).
 

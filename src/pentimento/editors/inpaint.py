@@ -11,11 +11,10 @@ import torch
 from PIL import Image
 from pydantic import Field, SkipValidation
 from torch import Tensor
-from torch.nn import functional as F
 
 from ..diffusion.guidance import classifier_free
 from ..diffusion.latents import choose_view, look, put_back
-from ..diffusion.masks import ToGrid, composite, latent_mask, opacity
+from ..diffusion.masks import ToGrid, composite, latent_mask, opacity, with_hole
 from ..diffusion.objectives import draw_noise
 from ..diffusion.samplers import ddim_sample
 from ..diffusion.schedule import levels
@@ -72,10 +71,3 @@ class Inpaint(Settings):
             return Step(decoded, composite(decoded, picture, opacity(grid, view, self.feather), view), region)
 
         return one_after_the_other(self, "inpaint", request, watch, carry, finds=True)
-
-
-def with_hole(pixels: Tensor, grid: Tensor) -> Tensor:
-    """Pixels (b, 3, size, size) in [-1, 1], grey (0) in the cells of grid, bool (b, 1, g, g): whole cells, so that
-    nothing of what may be painted over is seen."""
-    hole = F.interpolate(grid.float(), size=pixels.shape[-2:], mode="nearest") > 0
-    return torch.where(hole, torch.zeros_like(pixels), pixels)

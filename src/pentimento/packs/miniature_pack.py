@@ -23,6 +23,7 @@ def _painter(name: str) -> Role:
 ROLES: Mapping[str, Role] = {
     "text_to_image": _painter("text_to_image"),
     "instruct": _painter("instruct"),
+    "inpaint": _painter("inpaint"),
     "planner": Role(kind="tagger", components={"model": "language"}),
     "detector": Role(kind="dense_detector", components={"model": "detector"}),
     "segmenter": Role(kind="crop_segmenter", components={"model": "segmenter"}),

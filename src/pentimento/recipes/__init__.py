@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 RECIPES = {
     name: f"pentimento.recipes.{name}"
     for name in (
-        "autoencoder", "clip", "text_to_image", "instruct", "detector",
+        "autoencoder", "clip", "text_to_image", "instruct", "inpaint", "detector",
         "segmenter", "captioner", "language", "judge", "perceptual",
     )
 }  # fmt: skip

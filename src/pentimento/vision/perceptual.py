@@ -67,6 +67,16 @@ class Perceptual:
         return total / len(self.net.config.widths)
 
     @torch.no_grad()
+    def distance_map(self, image: Image.Image, other: Image.Image) -> Tensor:
+        """How different two pictures of one size look at each pixel, (h, w): its mean is nearly `distances`."""
+        size = (image.height, image.width)
+        total = torch.zeros(size)
+        for one, two in zip(self._maps([image]), self._maps([other]), strict=True):
+            unlike = (F.normalize(one, dim=1) - F.normalize(two, dim=1)).square().sum(1, keepdim=True)  # (1, 1, h, w)
+            total += F.interpolate(unlike, size=size, mode="bilinear", align_corners=False)[0, 0].cpu()
+        return total / len(self.net.config.widths)
+
+    @torch.no_grad()
     def pooled(self, images: Sequence[Image.Image]) -> Tensor:
         """Features of whole pictures, (n, 128), for distances between sets."""
         return self._maps(images)[-1].mean((-2, -1)).cpu()

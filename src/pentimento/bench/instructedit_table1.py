@@ -1,0 +1,389 @@
+"""InstructEdit's Table 1: every baseline and every bound, on the paper's thirty instructions and its editing types.
+
+docs/protocol.md says what is measured and why. Scores are taken from the decoder's picture; what a method looks like
+after its pixels outside the mask are restored stands in rows of its own.
+"""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+
+from ..editors import EDITORS
+from ..editors.requests import Watch, unwatched
+from ..editors.trajectories import RECENT
+from ..errors import PackError
+from ..images import mask_picture
+from ..roles import Clip
+from ..values import Request, Result
+from . import card
+from .cases import Case, drawn, read_cases, thirty
+from .judge import round_trip
+from .metrics import (
+    blackened,
+    clip_direction,
+    clip_score,
+    frechet_distance,
+    intersection_over_union,
+    kernel_distance,
+    psnr,
+    ssim,
+)
+from .report import Shown, page
+from .table import (
+    Attempt,
+    BenchPack,
+    Column,
+    Instruments,
+    Log,
+    Outcome,
+    attempt,
+    cell,
+    figure,
+    hardware,
+    instruments_of,
+    write_whole,
+)
+
+PROTOCOL = 1
+"""Raised whenever a change makes figures incomparable with older ones."""
+THETAS = (0.35, 0.5, 0.65)
+RATIOS = (0.3, 0.45, 0.6, 0.75, 0.9)
+FEWEST = 20
+"""Distances between sets are not measured on fewer pictures."""
+COMPOSITED = ", composited"
+
+COLUMNS: Mapping[str, Column] = {
+    "LPIPS": Column("LPIPS to the input", unit="", better="down"),
+    "CLIP instruction": Column("CLIP score, instruction", unit=""),
+    "CLIP caption": Column("CLIP score, caption after", unit=""),
+    "CLIP direction": Column("CLIP directional similarity", unit=""),
+    "mask IoU": Column("mask IoU", unit=""),
+    "carried out": Column("edit carried out"),
+    "PSNR": Column("PSNR to the truth", unit="dB"),
+    "SSIM": Column("SSIM to the truth", unit=""),
+    "LPIPS truth": Column("LPIPS to the truth", unit="", better="down"),
+    "PSNR inside": Column("PSNR inside", unit="dB"),
+    "PSNR outside": Column("PSNR outside, to the input", unit="dB"),
+    "SSIM outside": Column("SSIM outside, to the input", unit=""),
+    "LPIPS outside": Column("LPIPS outside, to the input", unit="", better="down"),
+    "PIE PSNR outside": Column("PSNR outside, PIE-Bench's form", unit="dB"),
+    "PIE SSIM outside": Column("SSIM outside, PIE-Bench's form", unit=""),
+    "FID": Column("FID to the truths", unit="", better="down"),
+    "KID": Column("KID to the truths, x 1000", unit="", better="down"),
+    "refused": Column("refused", better="down"),
+    "seconds": Column("seconds an edit", unit="s", better="down"),
+}
+PUBLISHED: Mapping[str, Mapping[str, float]] = {
+    "MDP": {"LPIPS": 0.214, "CLIP instruction": 26.414, "CLIP direction": 0.079},
+    "InstructPix2Pix": {"LPIPS": 0.290, "CLIP instruction": 25.844, "CLIP direction": 0.114},
+    "DiffEdit": {"LPIPS": 0.167, "CLIP instruction": 26.847, "CLIP direction": 0.106},
+    "InstructEdit": {"LPIPS": 0.121, "CLIP instruction": 27.404, "CLIP direction": 0.082},
+}
+"""Table 1 of the paper: 10 photographs, Stable Diffusion, real LPIPS and CLIP; DiffEdit at its best threshold."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of the table. `help` names the truth that the request brings along; without help the row is fair."""
+
+    label: str
+    edit: Callable[[Request], Result]
+    help: frozenset[str] = frozenset()
+    bound: bool = False
+
+
+def rows_of(pack: BenchPack) -> tuple[Row, ...]:
+    """Bounds, baselines and InstructEdit, all with the pack's defaults. Building a row loads nothing."""
+
+    def made(method: str, **settings: Any) -> Any:
+        return EDITORS[method](**{**pack.defaults.get(method, {}), **settings, "pack": pack})
+
+    def unchanged(request: Request) -> Result:
+        return Result(request.image, request.image, None, None)
+
+    def tripped(request: Request) -> Result:
+        image = Image.fromarray(round_trip(pack.text_to_image.autoencoder)(np.asarray(request.image.convert("RGB"))))
+        return Result(image, image, None, None)
+
+    ours = made("instructedit")
+    return (
+        Row("no edit", unchanged, bound=True),
+        Row("autoencoder round trip", tripped, bound=True),
+        Row("InstructEdit, true mask", ours, frozenset({"mask"}), bound=True),
+        Row("InstructEdit, true plan", ours, frozenset({"plan"}), bound=True),
+        Row("MDP", made("mdp")),
+        Row("InstructPix2Pix", made("instructpix2pix")),
+        *(Row(f"DiffEdit, theta {theta:g}", made("diffedit", theta=theta)) for theta in THETAS),
+        Row("SDEdit", made("sdedit")),
+        Row("Inpainting", made("inpaint")),
+        Row("InstructEdit", ours),
+    )
+
+
+def figure_rows(pack: BenchPack) -> tuple[Row, ...]:
+    """The paper's other comparisons: encoding ratios (Fig. 7), and with or without a description (Fig. 5)."""
+    chosen = {**pack.defaults.get("instructedit", {}), "pack": pack}
+    ratios = [Row(f"InstructEdit, ratio {r:g}", EDITORS["instructedit"](**{**chosen, "ratio": r})) for r in RATIOS]
+    said = [
+        Row(f"InstructEdit, description {when}", EDITORS["instructedit"](**{**chosen, "description": when}))
+        for when in ("never", "always")
+    ]
+    return (*ratios, *said)
+
+
+def measured(case: Case, picture: np.ndarray, tools: Instruments, clip: Clip | None) -> dict[str, float]:
+    """The scores of one picture, uint8 (h, w, 3), that an editor made of a case; only what applies."""
+    scores: dict[str, float] = {}
+    before = np.asarray(case.image.convert("RGB"))
+    outside = ~case.region if case.region is not None and not case.region.all() else None
+    if outside is not None:
+        scores |= {
+            "PSNR outside": psnr(picture, before, outside),
+            "SSIM outside": ssim(picture, before, outside),
+            "PIE PSNR outside": psnr(blackened(picture, outside), blackened(before, outside)),
+            "PIE SSIM outside": ssim(blackened(picture, outside), blackened(before, outside)),
+        }
+    if case.truth is not None:
+        scores |= {"PSNR": psnr(picture, case.truth), "SSIM": ssim(picture, case.truth)}
+        if case.region is not None:
+            scores["PSNR inside"] = psnr(picture, case.truth, case.region)
+    if case.judged is not None and tools.judge is not None:
+        scores["carried out"] = float(case.judged(tools.judge, picture) >= tools.judge.threshold)
+    if tools.perceptual is not None:
+        shown = Image.fromarray(picture)
+        scores["LPIPS"] = float(tools.perceptual.distances([shown], [case.image])[0])
+        if outside is not None:
+            apart = tools.perceptual.distance_map(shown, case.image).numpy()
+            scores["LPIPS outside"] = float(apart[outside].mean())
+        if case.truth is not None:
+            scores["LPIPS truth"] = float(tools.perceptual.distances([shown], [Image.fromarray(case.truth)])[0])
+    if clip is not None:
+        seen = clip.embed_images([case.image, Image.fromarray(picture)])
+        said = clip.embed_texts([case.instruction, case.before or " ", case.after or " "])
+        scores["CLIP instruction"] = clip_score(seen[1], said[0])
+        if case.after:
+            scores["CLIP caption"] = clip_score(seen[1], said[2])
+        if case.before and case.after:
+            scores["CLIP direction"] = clip_direction(seen[0], seen[1], said[1], said[2])
+    return scores
+
+
+def score(case: Case, row: Row, made: Attempt, tools: Instruments, clip: Clip | None, number: int) -> list[Outcome]:
+    """The outcome as decoded, and for a method with a mask the one of the finished picture. A refusal is no edit."""
+    result = made.result or Result(case.image, case.image, None, None)
+    scores = measured(case, np.asarray(result.decoded.convert("RGB")), tools, clip)
+    if case.target is not None and not case.target.all() and not row.bound:
+        found = result.mask if result.mask is not None else np.ones_like(case.target)
+        if made.result is None:
+            found = np.zeros_like(case.target)
+        scores["mask IoU"] = intersection_over_union(found, case.target)
+    scores["refused"] = float(made.result is None)
+    scores["seconds"] = made.seconds
+    outcomes = [Outcome(row.label, number, case.group, made.refusal, scores)]
+    if result.mask is not None and not row.bound:
+        finished = measured(case, np.asarray(result.image.convert("RGB")), tools, clip)
+        outcomes.append(Outcome(row.label + COMPOSITED, number, case.group, made.refusal, finished))
+    return outcomes
+
+
+def measure(
+    pack: BenchPack,
+    output: Path,
+    n: int = 200,
+    seed: int = 0,
+    watch: Watch = unwatched,
+    cases: Path | None = None,
+    rows: Sequence[Row] = (),
+) -> dict[str, Any]:
+    """Table 1 on the thirty and `n` drawn scenes, or on the pictures in the folder `cases`; and Fig. 5 and 7 on as many
+    as the thirty. A run that was broken off goes on where it was, by the same command.
+
+    Writes table1.json, table1.md, table1.html, table1.jsonl and the pictures into `output`.
+    Raises: RequestError for a folder that holds no cases.
+    """
+    chosen = read_cases(cases) if cases is not None else (*thirty(seed), *drawn(n, seed))
+    table = tuple(rows) or rows_of(pack)
+    extra = () if rows else figure_rows(pack)
+    tools, remarks = instruments_of(pack)
+    clip, notes = _clip(pack)
+    head = {
+        "protocol": PROTOCOL, "pack": pack.name, "pack hash": pack.hash, "seed": seed,
+        "cases": str(cases) if cases is not None else "drawn",
+        "defaults": {name: dict(values) for name, values in pack.defaults.items()},
+    }  # fmt: skip
+    output.mkdir(parents=True, exist_ok=True)
+    kept = Log(output / "table1.jsonl", head)
+    unable: dict[str, str] = {}
+    for number, case in enumerate(chosen):
+        watch("edit", number, len(chosen))
+        for row in (*table, *(extra if number < 30 else ())):
+            if row.label in unable or (row.label, number) in kept.outcomes:
+                continue
+            if (row.help - {"plan"} and case.target is None) or ("plan" in row.help and case.plan is None):
+                continue
+            RECENT.forget()
+            try:
+                made = attempt(row.edit, case.asked(row.help))
+            except PackError as error:
+                unable[row.label] = str(error)
+                continue
+            _keep(output / "pictures", row.label, number, made)
+            for outcome in reversed(score(case, row, made, tools, clip, number)):
+                kept.add(outcome)  # the plain row last: where it stands, the other stands too
+    numbers = range(len(chosen))
+    outcomes = [kept.outcomes[key] for key in sorted(kept.outcomes) if key[1] in numbers]
+    labels = [label for row in table for label in (row.label, row.label + COMPOSITED)]
+    report: dict[str, Any] = {
+        **head, "n": len(chosen), "hardware": hardware(), "published": PUBLISHED,
+        "rows": _figures(outcomes, labels), "figure rows": _figures(outcomes, [row.label for row in extra]),
+        "groups": {
+            group: _figures([o for o in outcomes if o.kind == group], labels)
+            for group in sorted({case.group for case in chosen})
+        },
+        "stand-ins": {case.instruction: case.remark for case in chosen if case.remark},
+        "remarks": [*remarks, *notes, *(f"not measured, {label}: {why}" for label, why in unable.items())],
+    }  # fmt: skip
+    _add_set_distances(report, output / "pictures", chosen, tools, labels)
+    report["best theta"] = _best_theta(report["rows"])
+    report["figures"] = {
+        f"Table 1, InstructEdit, {COLUMNS[name].label}": card.in_words(value, COLUMNS[name].unit)
+        for name, value in report["rows"].get("InstructEdit", {}).items()
+    }
+    write_whole(output / "table1.md", markdown(report) + "\n")
+    write_whole(output / "table1.json", json.dumps(report, indent=1) + "\n")
+    write_whole(output / "table1.html", page("InstructEdit, Table 1", markdown(report), _shown(chosen, table, output)))
+    return report
+
+
+def _clip(pack: BenchPack) -> tuple[Clip | None, list[str]]:
+    try:
+        return pack.clip, []
+    except PackError as error:
+        return None, [f"not measured, CLIP scores: {error}"]
+
+
+def _figures(outcomes: Sequence[Outcome], labels: Sequence[str]) -> dict[str, dict[str, Any]]:
+    table = {}
+    for label in labels:
+        mine = [o for o in outcomes if o.row == label]
+        names = [name for name in COLUMNS if any(name in o.measured for o in mine)]
+        if mine:
+            table[label] = {name: figure(COLUMNS[name], name, mine).to_json() for name in names}
+    return table
+
+
+def _add_set_distances(
+    report: dict[str, Any], folder: Path, cases: Sequence[Case], tools: Instruments, labels: Sequence[str]
+) -> None:
+    """FID and KID of each row's decoded pictures to the true ones, by the pack's features; bootstrap over pictures."""
+    known = [i for i, case in enumerate(cases) if case.truth is not None]
+    if tools.perceptual is None or len(known) < FEWEST:
+        return
+    truths = tools.perceptual.pooled([Image.fromarray(np.asarray(cases[i].truth)) for i in known])
+    for label in labels:
+        paths = [_path(folder, label, i) for i in known]
+        if label not in report["rows"] or not all(path.exists() for path in paths):
+            continue
+        results = tools.perceptual.pooled([Image.open(path).convert("RGB") for path in paths])
+        for name, distance in (("FID", frechet_distance), ("KID", lambda x, y: 1000 * kernel_distance(x, y))):
+            generator = np.random.default_rng([len(known), 909])
+            again = [
+                distance(results[torch.from_numpy(picked)], truths)
+                for picked in generator.integers(0, len(known), (40, len(known)))
+            ]
+            low, high = np.quantile(again, [0.025, 0.975])
+            value = distance(results, truths)
+            report["rows"][label][name] = {
+                "value": value, "low": float(min(low, value)), "high": float(max(high, value)), "n": len(known)
+            }  # fmt: skip
+
+
+def _best_theta(rows: Mapping[str, Mapping[str, Any]]) -> str:
+    """DiffEdit's threshold with the best masks, or the least change where no mask is known."""
+    tried = [label for label in rows if label.startswith("DiffEdit") and COMPOSITED not in label]
+    with_masks = [label for label in tried if "mask IoU" in rows[label]]
+    if with_masks:
+        return max(with_masks, key=lambda label: rows[label]["mask IoU"]["value"])
+    return min(tried, key=lambda label: rows[label].get("LPIPS", {"value": 0})["value"], default="")
+
+
+def markdown(report: Mapping[str, Any]) -> str:
+    """Published and measured side by side, for people."""
+    lines = [
+        f"Measured here: pack {report['pack']} ({report['pack hash'][:12]}), n = {report['n']}, seed {report['seed']}, "
+        f"{report['hardware']}. 95 % intervals in brackets. LPIPS, CLIP, FID and KID are by the pack "
+        f"{report['pack']}'s own networks. Scores of the decoder's picture; rows \u201ccomposited\u201d have the "
+        f"input's pixels outside the mask. Best theta: {report['best theta'] or 'none'}.",
+        "",
+        "Published (10 photographs, Stable Diffusion; LPIPS down, CLIP score up, CLIP directional similarity up):",
+        "",
+        "| | LPIPS | CLIP score | CLIP directional similarity |",
+        "|---|---|---|---|",
+    ]
+    for label, values in report["published"].items():
+        cells = (f"{values[name]:.3f}" for name in ("LPIPS", "CLIP instruction", "CLIP direction"))
+        lines.append(f"| {label} | {' | '.join(cells)} |")
+    sections = {"Measured": report["rows"], "Encoding ratio (Fig. 7), description (Fig. 5)": report["figure rows"]}
+    for title, rows in (sections | {f"Measured, {g}": rows for g, rows in report["groups"].items()}).items():
+        if rows:
+            lines += ["", f"{title}:", "", *_table(rows, report["n"])]
+    stand_ins = [f"{said} ({what})" for said, what in report["stand-ins"].items()]
+    if stand_ins:
+        lines += ["", "Stand-ins in the thirty: " + "; ".join(stand_ins) + "."]
+    return "\n".join([*lines, *(f"\n{remark}" for remark in report["remarks"])])
+
+
+def _table(rows: Mapping[str, Mapping[str, Any]], n: int) -> list[str]:
+    names = [name for name in COLUMNS if any(name in figures for figures in rows.values())]
+    arrows = {"up": "\u2191", "down": "\u2193"}
+    lines = [
+        f"| | {' | '.join(f'{COLUMNS[name].label} {arrows[COLUMNS[name].better]}' for name in names)} |",
+        f"|---|{'---|' * len(names)}",
+    ]
+    for label, figures in rows.items():
+        lines.append(f"| {label} | {' | '.join(cell(figures.get(name), COLUMNS[name].unit, n) for name in names)} |")
+    return lines
+
+
+def _path(folder: Path, label: str, number: int) -> Path:
+    return folder / label.replace(", ", "-").replace(" ", "-") / f"{number:04d}.png"
+
+
+def _keep(folder: Path, label: str, number: int, made: Attempt) -> None:
+    """The decoded picture, the finished one and the mask of an attempt, for the page and for distances of sets."""
+    if made.result is None:
+        return
+    pictures = {label: made.result.decoded}
+    if made.result.mask is not None:
+        pictures |= {label + COMPOSITED: made.result.image, label + ", mask": mask_picture(made.result.mask)}
+    for name, picture in pictures.items():
+        path = _path(folder, name, number)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        picture.convert("RGB").save(path)
+
+
+def _shown(cases: Sequence[Case], rows: Sequence[Row], output: Path, most: int = 60) -> list[Shown]:
+    """A line of the page for each case: the input, the truth, and mask and result of every method."""
+    lines = []
+    for number, case in enumerate(cases[:most]):
+        pictures: dict[str, Image.Image | None] = {"input": case.image}
+        if case.truth is not None:
+            pictures["truth"] = Image.fromarray(case.truth)
+        for row in rows:
+            if row.bound:
+                continue
+            finished = _path(output / "pictures", row.label + COMPOSITED, number)
+            plain = _path(output / "pictures", row.label, number)
+            mask = _path(output / "pictures", row.label + ", mask", number)
+            if mask.exists():
+                pictures[f"{row.label}, mask"] = Image.open(mask).convert("RGB")
+            path = finished if finished.exists() else plain
+            pictures[row.label] = Image.open(path).convert("RGB") if path.exists() else None
+        lines.append(Shown(case.instruction, case.remark, pictures))
+    return lines

@@ -1,0 +1,143 @@
+"""The miniature's inpainting model: the text-to-image U-Net with the mask and the masked picture as further channels.
+
+Its 17 input channels are the noisy latents, the mask, and the scaled latents of the picture with a hole, in the order
+of Stable Diffusion's inpainting model. Holes are whole latent cells: one thing of the picture, mostly with a margin
+(a mask says where a thing stands, not what it is), a rectangle, or everything.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from scipy.ndimage import binary_dilation
+from torch import Tensor, nn
+
+from ..data.captions import training_caption
+from ..data.store import edit_store
+from ..data.vocabulary import PLACES
+from ..diffusion.guidance import classifier_free
+from ..diffusion.masks import with_hole
+from ..diffusion.objectives import noise_loss
+from ..diffusion.samplers import euler_ancestral_sample
+from ..diffusion.schedule import cosine_alphas_cumprod
+from ..training import Job, warm_start
+from .autoencoder import pictures, sheet
+from .instruct import Settings as InstructSettings
+from .instruct import widened
+from .latents import CAPTIONS, autoencoder_of, edit_latents, edit_words
+from .layout import SIDE, edit_layouts
+from .text import ids_of, text_encoder, tokenizer
+from .text_to_image import Painter, layout_weight, unet
+
+
+class Settings(InstructSettings):
+    """As the instruct model's."""
+
+
+@dataclass
+class Batch:
+    """Latents (b, c, h, w), pixels (b, 3, H, W) in [-1, 1], holes bool (b, 1, h, w), token ids, layouts and their
+    weight."""
+
+    x0: Tensor
+    pixels: Tensor
+    holes: Tensor
+    ids: Tensor
+    layouts: Tensor
+    weight: Tensor
+
+
+def hole(plan: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Cells to paint, bool (SIDE, SIDE), for a picture whose layout's first plane is `plan`."""
+    dice = rng.random()
+    nouns = np.unique(plan[plan >= len(PLACES)])
+    if dice < 0.7 and len(nouns):
+        cells = plan == rng.choice(nouns)
+        return binary_dilation(cells, iterations=int(rng.integers(0, 3))) if rng.random() < 0.8 else cells
+    if dice < 0.95:
+        height, width = rng.integers(3, SIDE - 2, 2)
+        top, left = rng.integers(0, SIDE - height + 1), rng.integers(0, SIDE - width + 1)
+        cells = np.zeros((SIDE, SIDE), dtype=bool)
+        cells[top : top + height, left : left + width] = True
+        return cells
+    return np.ones((SIDE, SIDE), dtype=bool)
+
+
+def job(settings: Settings, pack_dir: Path) -> Job:
+    """Needs pack_dir/vae and text_to_image. Warm-starts from pack_dir/inpaint, else from text_to_image."""
+    from diffusers import UNet2DConditionModel
+
+    tokens = tokenizer(pack_dir)
+    folder, source_folder = pack_dir / "inpaint", pack_dir / "text_to_image"
+    source = UNet2DConditionModel.from_pretrained(source_folder / "unet", use_safetensors=True).float()
+    channels = source.config.in_channels
+    net = unet(tuple(source.config.block_out_channels), source.config.attention_head_dim, 2 * channels + 1, channels)
+    if not warm_start(net, folder / "unet"):
+        widened(source, net)
+    alphas = cosine_alphas_cumprod(shift=settings.shift)
+    painter = Painter(net, text_encoder(tokens, folder / "text_encoder", source_folder / "text_encoder"), alphas)
+    vae = autoencoder_of(pack_dir)
+    latents = edit_latents(settings.data, pack_dir, settings.edits)
+    words = edit_words(
+        settings.data, "captions", tokens, settings.edits,
+        lambda edit, rng: [training_caption(edit.before, rng), training_caption(edit.after, rng)],
+    )  # fmt: skip
+    store, layouts = edit_store(settings.data, settings.edits), edit_layouts(settings.data, settings.edits)
+    null = ids_of(tokens, [""])[0]
+
+    def batch(step: int, size: int) -> Batch:
+        rng = np.random.default_rng([104, step])
+        rows, sides = rng.integers(0, settings.edits, size), rng.integers(0, 2, size)
+        variants = rng.integers(0, CAPTIONS, size)
+        places = np.stack([layouts[r][s] for r, s in zip(rows, sides, strict=True)])
+        ids = torch.from_numpy(words[rows, variants, sides].astype(np.int64))
+        dropped = torch.from_numpy(rng.random(size) < settings.null_text)
+        return Batch(
+            torch.from_numpy(latents.pairs[rows, sides].astype(np.float32)),
+            pictures([store[int(r)][s] for r, s in zip(rows, sides, strict=True)]),
+            torch.from_numpy(np.stack([hole(place[0], rng) for place in places]))[:, None],
+            torch.where(dropped[:, None], null, ids),
+            torch.from_numpy(places),
+            layout_weight(settings, step),
+        )
+
+    @torch.no_grad()
+    def seen(batch: Batch) -> Tensor:
+        """What the model sees besides the noise: mask and masked latents, (b, 1 + c, h, w)."""
+        hidden = vae.encode(with_hole(batch.pixels, batch.holes)).latent_dist.mean.float() * vae.config.scaling_factor
+        return torch.cat([batch.holes.to(hidden), hidden], 1)
+
+    def loss(net: Painter, batch: Batch, generator: torch.Generator) -> Tensor:
+        states = net.text(batch.ids).last_hidden_state
+        condition = seen(batch)
+
+        def eps(x: Tensor, t: Tensor) -> Tensor:
+            return net(torch.cat([x, condition], 1), t, states)
+
+        def noise() -> Tensor:
+            return noise_loss(eps, batch.x0, alphas, generator, settings.min_snr, settings.snr_floor)
+
+        return net.lessons(noise, batch.layouts, batch.weight)
+
+    def export(ema: Painter, out: Path) -> None:
+        ema.unet.save_pretrained(out / "inpaint" / "unet")
+        ema.text.save_pretrained(out / "inpaint" / "text_encoder")
+
+    def sample(ema: Painter, path: Path) -> None:
+        """Rows of pictures with their holes, filled by the pictures' own captions, and as they were."""
+        device = next(ema.parameters()).device
+        shown = batch(10**9, 8)
+        condition = seen(Batch(**{name: part.to(device) for name, part in vars(shown).items()}))
+        states = ema.text(shown.ids.to(device)).last_hidden_state
+        nothing = ema.text(null[None].to(device)).last_hidden_state.expand(8, -1, -1)
+
+        def denoise(x: Tensor, t: Tensor, text: Tensor) -> Tensor:
+            return ema(torch.cat([x, condition], 1), t, text)
+
+        guided = classifier_free(denoise, states, nothing, 3.0)
+        filled = euler_ancestral_sample(guided, shown.x0.to(device), alphas, 30, torch.Generator().manual_seed(1))
+        rows = [with_hole(shown.pixels, shown.holes), latents.decode(filled), shown.pixels]
+        sheet(torch.cat(rows), 8).save(path)
+
+    return Job(model=painter, batch=batch, loss=loss, export=export, sample=sample, frozen=(vae,))

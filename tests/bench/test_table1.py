@@ -1,0 +1,180 @@
+"""Table 1 of InstructEdit: its cases, its rows, and that editors see pixels and words alone."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from pentimento.bench import instructedit_table1 as table1
+from pentimento.bench.cases import TYPES, Case, drawn, read_cases, thirty
+from pentimento.bench.report import Shown, page
+from pentimento.bench.table import Instruments, attempt
+from pentimento.errors import PackError, RequestError
+from pentimento.values import Request, Result
+from pentimento.vision.perceptual import Perceptual, PerceptualConfig, PerceptualNet
+from toy import ToyPack
+
+
+class ToyClip:
+    """Embeds by mean colour and by letters."""
+
+    def embed_images(self, images):
+        import torch
+
+        return torch.stack([torch.tensor(np.asarray(i.convert("RGB"), float).mean((0, 1))) for i in images])
+
+    def embed_texts(self, texts):
+        import torch
+
+        return torch.stack(
+            [torch.tensor([1.0 + len(t), t.count("a"), t.count("e")], dtype=torch.float64) for t in texts]
+        )
+
+
+class ToyBenchPack(ToyPack):
+    clip = ToyClip()
+    perceptual = Perceptual(
+        PerceptualNet(PerceptualConfig({"nouns": ("cat", "dog")}, side=32, widths=(4, 4, 4, 4))).eval()
+    )
+
+    @property
+    def judge(self):
+        raise PackError("the pack toy has no judge")
+
+
+def test_the_drawn_cases_are_of_three_types_in_turn_and_a_function_of_the_seed() -> None:
+    cases, again = drawn(6, seed=3), drawn(6, seed=3)
+    assert [case.group for case in cases] == [*TYPES, *TYPES]
+    assert [case.instruction for case in cases] == [case.instruction for case in again]
+    assert all((np.asarray(a.image) == np.asarray(b.image)).all() for a, b in zip(cases, again, strict=True))
+    assert cases[2].plan is not None and cases[2].plan.which not in ("best", "all")
+
+
+def test_the_thirty_are_thirty_and_say_what_stands_in() -> None:
+    cases = thirty()
+    assert len(cases) == 30 and cases[2].instruction == "Change the cat on the right to a tiger"
+    assert any(case.remark for case in cases)
+
+
+def test_an_unhelped_request_holds_pixels_and_words_alone() -> None:
+    request = drawn(1)[0].asked()
+    assert request.plan is None and request.mask is None and not request.image.info
+    assert type(request.image) is Image.Image
+
+
+def test_every_row_is_measured_and_a_broken_run_goes_on(tmp_path: Path) -> None:
+    seen: list[Request] = []
+
+    def paint(request: Request) -> Result:
+        seen.append(request)
+        mask = np.zeros((request.image.height, request.image.width), bool)
+        mask[:40] = True
+        return Result(request.image, Image.new("RGB", request.image.size, "red"), None, mask)
+
+    rows = (table1.Row("no edit", lambda r: Result(r.image, r.image, None, None), bound=True), table1.Row("red", paint))
+    pack = ToyBenchPack()
+    report = table1.measure(pack, tmp_path, 1, rows=rows)
+    assert len(seen) == 31 and set(report["rows"]) == {"no edit", "red", "red, composited"}
+    red, composited = report["rows"]["red"], report["rows"]["red, composited"]
+    assert red["LPIPS"]["value"] > 0 and composited["LPIPS"]["value"] == 0
+    assert report["rows"]["no edit"]["CLIP direction"]["value"] == 0
+    assert red["FID"]["value"] > report["rows"]["no edit"]["FID"]["value"] and red["KID"]["n"] == 31
+    assert set(report["groups"]) == {"objects", "the thirty"}
+    table1.measure(pack, tmp_path, 1, rows=rows)
+    assert len(seen) == 31
+    text = (tmp_path / "table1.md").read_text()
+    assert "27.404" in text and "| red, composited |" in text
+    html = (tmp_path / "table1.html").read_text()
+    assert html.count("<h3>") == 31 and "http" not in html.replace("http-equiv", "")
+
+
+def test_a_method_whose_models_are_missing_is_left_out_and_named(tmp_path: Path) -> None:
+    def missing(request: Request) -> Result:
+        raise PackError("no model here")
+
+    report = table1.measure(ToyBenchPack(), tmp_path, 1, rows=(table1.Row("gone", missing),))
+    assert report["rows"] == {} and any("gone: no model here" in remark for remark in report["remarks"])
+
+
+def test_the_rows_hold_all_baselines_and_bounds() -> None:
+    labels = [row.label for row in table1.rows_of(ToyBenchPack())]
+    for wanted in ("no edit", "autoencoder round trip", "InstructEdit, true mask", "InstructEdit, true plan", "MDP",
+                   "InstructPix2Pix", "SDEdit", "Inpainting", "InstructEdit"):  # fmt: skip
+        assert wanted in labels
+    assert sum(label.startswith("DiffEdit") for label in labels) == len(table1.THETAS) == 3
+    assert set(table1.PUBLISHED) <= {*labels, "DiffEdit"}
+
+
+def test_a_refusal_counts_as_no_edit_with_no_mask() -> None:
+    case = drawn(1)[0]
+    made = attempt(lambda request: (_ for _ in ()).throw(_nothing()), case.asked())
+    (outcome,) = table1.score(case, table1.Row("x", lambda r: r), made, Instruments(None, None), None, 0)
+    assert outcome.measured["refused"] == 1 and outcome.measured["mask IoU"] == 0
+    assert outcome.measured["PSNR outside"] == 99
+
+
+def _nothing():
+    from pentimento.errors import NothingFound
+
+    return NothingFound("unicorn", best_score=0.1, threshold=0.3)
+
+
+def _picture(path: Path, colour: str = "red", mode: str = "RGB") -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.new(mode, (64, 48), colour).save(path)
+
+
+def test_a_folder_of_ones_own_is_read(tmp_path: Path) -> None:
+    _picture(tmp_path / "a.png")
+    (tmp_path / "instructions.jsonl").write_text(
+        '{"picture": "a.png", "instruction": "make it blue", "after": "blue"}\n'
+    )
+    (case,) = read_cases(tmp_path)
+    assert (case.instruction, case.after, case.before, case.truth) == ("make it blue", "blue", "", None)
+    (tmp_path / "instructions.jsonl").write_text('{"picture": "a.png"}\n')
+    with pytest.raises(RequestError, match="line 1"):
+        read_cases(tmp_path)
+    with pytest.raises(RequestError, match=r"instructions\.jsonl"):
+        read_cases(tmp_path / "nowhere")
+
+
+def test_pie_bench_is_read_with_its_run_lengths(tmp_path: Path) -> None:
+    _picture(tmp_path / "annotation_images" / "0" / "x.jpg")
+    entry = {
+        "image_path": "0/x.jpg", "original_prompt": "a [cat]", "editing_prompt": "a [dog]",
+        "editing_instruction": "dog!",
+        "editing_type_id": "1", "mask": [512 * 100 + 50, 20],
+    }  # fmt: skip
+    (tmp_path / "mapping_file.json").write_text(json.dumps({"000": entry}))
+    (case,) = read_cases(tmp_path)
+    assert (case.before, case.after, case.group) == ("a cat", "a dog", "type 1")
+    assert case.region is not None and case.region.shape == (48, 64)
+
+
+def test_magicbrush_is_read_with_transparent_masks(tmp_path: Path) -> None:
+    images = tmp_path / "images" / "7"
+    for name in ("7-input.png", "7-output1.png"):
+        _picture(images / name)
+    mask = Image.new("RGBA", (64, 48), (9, 9, 9, 255))
+    mask.paste((0, 0, 0, 0), (0, 0, 32, 48))
+    mask.save(images / "7-mask1.png")
+    turn = {"input": "7-input.png", "mask": "7-mask1.png", "output": "7-output1.png", "instruction": "add a hat"}
+    (tmp_path / "edit_turns.json").write_text(json.dumps([turn]))
+    (tmp_path / "global_descriptions.json").write_text(json.dumps({"7": {"7-output1.png": "a cat with a hat"}}))
+    (case,) = read_cases(tmp_path)
+    assert case.after == "a cat with a hat" and case.region is not None and case.region[:, :32].all()
+    assert not case.region[:, 33:].any() and case.truth is not None
+
+
+def test_a_page_holds_its_pictures_and_escapes_words() -> None:
+    made = page(
+        "T", "| a | b |\n|---|---|\n| 1 | <2> |", [Shown("<b>", "", {"x": Image.new("RGB", (4, 4)), "y": None})]
+    )
+    assert "&lt;2&gt;" in made and "&lt;b&gt;" in made and "data:image/png" in made and 'aria-label="refused"' in made
+
+
+def test_a_case_without_truth_is_scored_by_what_is_known() -> None:
+    case = Case("a", "g", Image.new("RGB", (16, 16)), "make it blue")
+    assert table1.measured(case, np.zeros((16, 16, 3), np.uint8), Instruments(None, None), None) == {}
