@@ -16,7 +16,9 @@ from pentimento.recipes import language as recipe
 from pentimento.roles import Planner
 from pentimento.values import Plan
 
-TINY = TaggerSettings(width=16, heads=2, layers=1, feedforward=16, letters=8, filters=8, frame=("change", "the", "to"))
+TINY = TaggerSettings(
+    width=16, heads=2, layers=1, feedforward=16, letters=8, filters=8, neighbours=1, frame=("change", "the", "to")
+)
 
 
 def gold(phrased: Phrased) -> tuple[Plan, ...]:
@@ -88,6 +90,38 @@ def test_a_saved_net_comes_back(tmp_path: Path) -> None:
     assert again.settings == net.settings
     batch = batch_of(net.numbers, [(words_of("change the cat"), ())])
     torch.testing.assert_close(again(batch).kinds, net(batch).kinds, atol=0.02, rtol=0.02)
+
+
+def test_a_net_that_grows_out_of_another_answers_alike() -> None:
+    torch.manual_seed(1)
+    earlier = TaggerNet(TINY.model_copy(update={"neighbours": 0})).eval()
+    net = TaggerNet(TINY.model_copy(update={"frame": ("cat", "change", "the", "to")})).eval()
+    tagger.grow(net, earlier)
+    text = [(words_of("change the cat to a tiger"), words_of("photo of a cat"))]
+    one, other = earlier(batch_of(earlier.numbers, text)), net(batch_of(net.numbers, text))
+    torch.testing.assert_close(one.tags, other.tags)
+    torch.testing.assert_close(one.which, other.which)
+
+
+def test_a_net_of_another_shape_does_not_grow() -> None:
+    with pytest.raises(PackError, match="another shape"):
+        tagger.grow(TaggerNet(TINY), TaggerNet(TINY.model_copy(update={"layers": 2})))
+
+
+def test_words_take_in_their_neighbours_when_asked_to() -> None:
+    torch.manual_seed(1)
+    net = TaggerNet(TINY).eval()
+    batch = batch_of(net.numbers, [(words_of("change the cat"), ())])
+    before = net(batch).tags
+    for parameter in net.phrases.parameters():
+        torch.nn.init.normal_(parameter)
+    assert not torch.allclose(net(batch).tags, before)
+
+
+def test_a_pronoun_points_at_one_thing() -> None:
+    tags = torch.tensor([[0.6, 0.4, 0.0, 0.0, 0.0], [0.1, 0.7, 0.2, 0.0, 0.0], [0.2, 0.2, 0.6, 0.0, 0.0],
+                         [0.4, 0.6, 0.0, 0.0, 0.0]])  # fmt: skip
+    assert tagger._one_thing(tags) == [0, 1, 2, 0]
 
 
 def test_a_folder_without_a_net_is_a_pack_error(tmp_path: Path) -> None:

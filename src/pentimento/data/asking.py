@@ -21,6 +21,8 @@ TAUGHT_KINDS = (  # the kinds with the most ways to be put come most often
     *("replace",) * 6, *("recolour",) * 4, *("material",) * 3, *("add",) * 4, *("remove",) * 4, *("resize",) * 3,
     *("move",) * 3, *("background",) * 2, "weather", "time", "season", "style",
 )  # fmt: skip
+OPEN = 0.6
+"""The share of edits whose things are open nouns; the rest are those of the drawn world."""
 PARTS = ("sky", "ground", "wall", "floor", "ceiling", "roof", "tie", "shirt", "face", "jacket", "wheel", "road", "lawn")
 """Things that are parts of others or of the place; people edit them like any thing."""
 _BACKGROUNDS = tuple(BACKGROUNDS.values())
@@ -86,8 +88,10 @@ def _random_choice(rng: np.random.Generator, kind: str) -> str | tuple[str, ...]
 
 def _random_phrase(rng: np.random.Generator, open_nouns: bool, test: bool) -> str:
     noun = random_noun(rng, open_nouns, test)
-    if open_nouns and not test and rng.random() < 0.12:
+    if open_nouns and not test and rng.random() < 0.2:
         noun = invented(rng)
+    if open_nouns and not test and rng.random() < 0.15:
+        noun = f"{invented(rng) if rng.random() < 0.3 else random_noun(rng, True)} {noun}"
     chance = rng.random()
     if chance < 0.2:
         return f"{pick(rng, tuple(COLOURS) + _MORE_COLOURS[:1])} {noun}"
@@ -173,18 +177,18 @@ def random_asked(rng: np.random.Generator, with_description: bool = False, test:
         kinds = tuple(k for k in KINDS if k in ("replace", "recolour", "material", "add", "remove", "resize", "move"))
         words = random_words(rng, rng.random() < 0.4, test, kinds if chance < 0.8 else KINDS)
         described, pronoun = random_description(words, rng, test)
-        if words.find and words.kind != "background" and chance < 0.65:
+        if words.find and words.kind != "background" and chance < 0.72:
             return Asked((described,), pronoun)
         return Asked((replace(words, description=described.description),))
-    if chance < 0.06:
+    if chance < 0.05:
         return Asked(())
-    first = random_words(rng, rng.random() < 0.5, test, TAUGHT_KINDS)
-    if chance < 0.12 and first.find and first.kind != "background":
+    first = random_words(rng, rng.random() < OPEN, test, TAUGHT_KINDS)
+    if chance < 0.10 and first.find and first.kind != "background":
         pronoun = pick(rng, ("it", "it", "him", "her", "them"))
         return Asked((replace(first, which="all" if pronoun == "them" else "best"),), pronoun)
-    if chance < 0.78:
+    if chance < 0.55:
         return Asked((first,))
-    if chance < 0.82 and len(first.find) == 1 and first.kind in ("replace", "recolour", "material", "resize"):
+    if chance < 0.62 and len(first.find) == 1 and first.kind in ("replace", "recolour", "material", "resize"):
         second = random_words(rng, False, test, ("recolour", "material", "add", "resize", "replace"))
         thing = first.new if first.kind == "replace" else first.find[0]
         if second.find and isinstance(first.which, str):
@@ -192,10 +196,10 @@ def random_asked(rng: np.random.Generator, with_description: bool = False, test:
             return Asked((first, EditWords(second.kind, (thing,), first.which, new)), shared=True)
     kinds = ("replace", "recolour", "material") if rng.random() < 0.4 else TAUGHT_KINDS
     if kinds is not TAUGHT_KINDS:
-        first = random_words(rng, rng.random() < 0.5, test, kinds)
-    second = random_words(rng, rng.random() < 0.5, test, kinds)
-    if chance > 0.98:
-        return Asked((first, second, random_words(rng, rng.random() < 0.5, test)))
+        first = random_words(rng, rng.random() < OPEN, test, kinds)
+    second = random_words(rng, rng.random() < OPEN, test, kinds)
+    if chance > 0.97:
+        return Asked((first, second, random_words(rng, rng.random() < OPEN, test)))
     return Asked((first, second))
 
 

@@ -13,12 +13,12 @@ import numpy as np
 
 from ..language import lexicon
 from ..language.lexicon import article, head, plural, singular
-from . import phrasings
+from . import composing, held_out, phrasings
 from .forms import FORMS, MEDIUM
 from .nonsense import COMMON, ORDERS, aside, invented, nonsense, pick
 
-COMPOSED = 0.2
-"""The share of training phrasings that are a matrix sentence with a clause."""
+COMPOSED = 0.55
+"""The share of training phrasings that are put together by `composing`."""
 EDITS = 3
 """At most so many edits stand in one instruction."""
 _MARK, _END = 0xE000, chr(0xE0FF)
@@ -26,13 +26,25 @@ _UNMARK = re.compile("[\ue000-\ue0ff]")
 ORDINALS = {2: ("second", "2nd"), 3: ("third", "3rd"), 4: ("fourth", "4th"), 5: ("fifth", "5th"), 6: ("sixth", "6th")}
 _STUFF = {"golden": "gold", "wooden": "wood", "woollen": "wool"}
 _VERBS = "morph craft reshape remodel mould edit fashion mutate rework refashion shape grow evolve switch bring".split()
-SUBJECT_VERBS = frozenset(
+SUBJECT_VERBS = set(
     "should must is was were are had has becomes became turned wore could would needs can ought belongs looks gets "
     "goes "
     "will does lacks".split()
 )
-SUBJECT_AFTER = frozenset("if can could wouldn't isn't doesn't why would".split())
+SUBJECT_VERBS |= {
+    form
+    for clauses in phrasings.CLAUSES.values()
+    for clause in clauses
+    for form in composing.verb_forms(clause.split(" | ")[1].split(" ")[0])[:2]
+} - {"put"}  # the others are told from "make him go"
+SUBJECT_AFTER = frozenset("if can could wouldn't isn't doesn't why would should shouldn't may must".split())
 _HE = {"him": "he", "her": "she", "them": "they", "it": "it"}
+_POINTERS = {  # what people say besides the pronoun; only for training
+    "it": ("this", "that", "this one", "that one", "that thing", "the thing", "this thing"),
+    "them": ("these", "those", "all of them", "they all", "the things"),
+    "him": ("this person", "that person", "the person", "that guy"),
+    "her": ("this person", "that person", "the person", "that lady"),
+}
 
 
 @dataclass(frozen=True)
@@ -139,13 +151,13 @@ def _parts(template: str) -> tuple[tuple[str, tuple[str, ...]], ...]:
     return tuple(parts)
 
 
-def _joined(asked: Asked, rng: np.random.Generator, held_out: bool, careless: float) -> str:
+def _joined(asked: Asked, rng: np.random.Generator, tested: bool, careless: float) -> str:
     edits = asked.edits
     same_verb = {"replace", "recolour", "material"}
     if len(edits) == 2 and not (asked.pronoun or asked.shared) and {e.kind for e in edits} <= same_verb:
         if rng.random() < 0.5:
-            template = pick(rng, phrasings.HELD_OUT_GAPPED if held_out else phrasings.GAPPED)
-            first, second = (_Speech(i, held_out, careless=careless) for i in (0, 1))
+            template = pick(rng, held_out.GAPPED) if tested else composing.gapped(rng)
+            first, second = (_Speech(i, tested, careless=careless) for i in (0, 1))
             slots = {
                 "x": _things(edits[0], rng, first),
                 "o": _outcome(edits[0], rng, first),
@@ -158,23 +170,12 @@ def _joined(asked: Asked, rng: np.random.Generator, held_out: bool, careless: fl
         pronoun = asked.pronoun if i == 0 else ""
         if asked.shared and i == 1:
             pronoun = "them" if edits[0].which == "all" else "it"
-        clauses.append(_clause(words, rng, _Speech(i, held_out, pronoun, careless), imperative=len(edits) > 1))
+        clauses.append(_clause(words, rng, _Speech(i, tested, pronoun, careless), imperative=len(edits) > 1))
     text = clauses[0]
     for clause in clauses[1:]:
-        joiner = pick(rng, phrasings.HELD_OUT_JOINERS if held_out else phrasings.JOINERS)
+        joiner = pick(rng, held_out.JOINERS if tested else phrasings.JOINERS)
         text = joiner.replace("{a}", text.rstrip("?!.")).replace("{b}", clause)
     return text
-
-
-def templates_of(words: EditWords, held_out: bool) -> tuple[str, ...]:
-    """The templates that can say this edit."""
-    return (phrasings.HELD_OUT if held_out else phrasings.TRAIN)[_group(words)]
-
-
-@cache
-def composed(group: str) -> tuple[str, ...]:
-    """The training templates made of a matrix ("imagine {s}") and a clause ("{x} is {y}")."""
-    return tuple(m.replace("{s}", clause) for m in phrasings.MATRICES for clause in phrasings.CLAUSES[group])
 
 
 def _group(words: EditWords) -> str:
@@ -185,12 +186,14 @@ def _group(words: EditWords) -> str:
 
 def _clause(words: EditWords, rng: np.random.Generator, speech: _Speech, imperative: bool) -> str:
     """One edit with a wrapper around it; `imperative` prefers orders, as joined sentences do."""
-    templates = templates_of(words, speech.held_out)
-    if not speech.held_out and rng.random() < COMPOSED:
-        templates = composed(_group(words))
-    for attempt in range(60):
-        template = pick(rng, templates)
-        if imperative and template[0] != "!" and attempt < 4:
+    group = _group(words)
+    put_together = not speech.held_out and rng.random() < COMPOSED * (0.6 if imperative else 1)
+    for attempt in range(90):
+        if put_together and attempt < 30:
+            template = composing.combined(group, rng)
+        else:
+            template = pick(rng, (held_out.TEMPLATES if speech.held_out else phrasings.TRAIN)[group])
+        if imperative and template[0] != "!" and attempt < 4 and not put_together:
             continue
         text = _filled(template, words, rng, speech)
         if text is not None:
@@ -199,13 +202,17 @@ def _clause(words: EditWords, rng: np.random.Generator, speech: _Speech, imperat
         raise AssertionError(f"no template can say {words}")
     chance = rng.random()
     if template[0] == "!" and chance < 0.35 and speech.edit == 0:
-        wrapper = pick(rng, phrasings.HELD_OUT_WRAPPERS if speech.held_out else phrasings.WRAPPERS)
-    elif chance > (0.93 if speech.held_out else 0.88):
-        wrapper = pick(rng, phrasings.HELD_OUT_NEUTRAL_WRAPPERS if speech.held_out else phrasings.NEUTRAL_WRAPPERS)
-    else:
-        return text
+        text = _wrapped(text, held_out.WRAPPERS if speech.held_out else phrasings.WRAPPERS, rng)
+        chance = rng.random() if not speech.held_out else 0.0
+    if chance > (0.93 if speech.held_out else 0.8):
+        text = _wrapped(text, held_out.NEUTRAL_WRAPPERS if speech.held_out else phrasings.NEUTRAL_WRAPPERS, rng)
+    return text
+
+
+def _wrapped(text: str, wrappers: tuple[str, ...], rng: np.random.Generator) -> str:
     wrapper = "".join(
-        pick(rng, options) if role == "either" else _written(role, options) for role, options in _parts(wrapper)
+        pick(rng, options) if role == "either" else _written(role, options)
+        for role, options in _parts(pick(rng, wrappers))
     )
     return wrapper.replace("{i}", text.rstrip("?."))
 
@@ -286,6 +293,8 @@ def _marked(text: str, role: str, speech: _Speech, before: str = "") -> str:
 def _things(words: EditWords, rng: np.random.Generator, speech: _Speech, subject: bool = False) -> str:
     """What is edited, as a noun phrase with article and choice, or the pronoun for it."""
     if speech.pronoun:
+        if not speech.held_out and rng.random() < 0.15:
+            return pick(rng, _POINTERS[speech.pronoun])
         return _HE.get(speech.pronoun, speech.pronoun) if subject else speech.pronoun
     if not isinstance(words.which, str):
         return _several_choices(words, rng, speech)
@@ -297,7 +306,7 @@ def _things(words: EditWords, rng: np.random.Generator, speech: _Speech, subject
 
 def _thing(thing: str, which: str, rng: np.random.Generator, speech: _Speech) -> str:
     nth = re.fullmatch(r"(\d) from (\w+)", which)
-    table = phrasings.HELD_OUT_SELECTORS if speech.held_out else phrasings.SELECTORS
+    table = held_out.SELECTORS if speech.held_out else phrasings.SELECTORS
     template = pick(rng, table["nth" if nth else which])
     slots = {"n": _marked(singular(thing), "find", speech), "p": _marked(plural(thing), "find", speech)}
     if nth:
@@ -312,7 +321,7 @@ def _thing(thing: str, which: str, rng: np.random.Generator, speech: _Speech) ->
 
 def _several_choices(words: EditWords, rng: np.random.Generator, speech: _Speech) -> str:
     """ "the cat on the left and the one on the right"."""
-    thing, link = words.find[0], " as well as " if speech.held_out else " and "
+    thing, link = words.find[0], held_out.LINK if speech.held_out else pick(rng, phrasings.LINKS)
     parts = [_thing(thing, one, rng, speech) for one in words.which]
     if rng.random() < 0.6:
         mark = re.compile("[\ue000-\ue0fe][^\ue0ff]*\ue0ff")
@@ -346,9 +355,12 @@ def _carelessly(text: str, rng: np.random.Generator, chance: float) -> str:
             elif fate < 0.7 and len(word) > 3 and word.isalpha():
                 cut = int(rng.random() * (len(word) - 1))
                 words[i] = word[:cut] + word[cut + 1] + word[cut] + word[cut + 2 :]
+            elif fate < 0.85 and word.isalpha():
+                cut = int(rng.random() * len(word))
+                words[i] = word[:cut] + word[cut + 1 :] if len(word) > 3 else ""
             elif word.isalpha() and fate > 0.85:
                 words[i] = invented(rng) if rng.random() < 0.3 else pick(rng, COMMON)
-    return " ".join(words)
+    return " ".join(words)  # an empty word leaves two blanks behind, as quick typing does
 
 
 def _dressed(text: str, rng: np.random.Generator, held_out: bool) -> str:

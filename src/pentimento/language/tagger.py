@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import torch
@@ -54,6 +55,7 @@ class TaggerSettings(BaseModel):
     feedforward: int = Field(384, ge=8)
     letters: int = Field(32, ge=4)
     filters: int = Field(64, ge=4)
+    neighbours: int = Field(0, ge=0, description="words to each side that a layer reads together; 0 for none")
     frame: tuple[str, ...] = Field((), description="words with a vector of their own")
 
 
@@ -136,6 +138,11 @@ class TaggerNet(nn.Module):
             d, settings.heads, settings.feedforward, 0.0, "gelu", batch_first=True, norm_first=True
         )
         self.encoder = nn.TransformerEncoder(layer, settings.layers, nn.LayerNorm(d), enable_nested_tensor=False)
+        around = settings.neighbours
+        phrases = settings.layers if around else 0
+        self.phrases = nn.ModuleList(nn.Conv1d(d, d, 2 * around + 1, padding=around) for _ in range(phrases))
+        for parameter in self.phrases.parameters():  # at first it changes nothing, so a net without can grow into it
+            nn.init.zeros_(parameter)
         self.tags = nn.Linear(d, EDITS * len(TAGS))
         self.kinds = nn.Linear(d, len(KINDS) + 1)
         self.which = nn.Linear(d, len(WHICH))
@@ -154,7 +161,7 @@ class TaggerNet(nn.Module):
         b = words.shape[0]
         x = torch.cat([self.queries.expand(b, -1, -1), words], 1)  # (b, edits + words, d)
         absent = torch.cat([batch.parts.new_zeros(b, EDITS, dtype=torch.bool), batch.parts == 0], 1)
-        x = self.encoder(x, src_key_padding_mask=absent)
+        x = self._encoded(x, absent)
         edits, words = x[:, :EDITS], x[:, EDITS:]
         return Scores(
             self.tags(words).unflatten(-1, (EDITS, len(TAGS))),
@@ -164,6 +171,19 @@ class TaggerNet(nn.Module):
             self.values(edits),
             self.pronouns(edits),
         )
+
+    def _encoded(self, x: Float[Tensor, "batch places width"], absent: Tensor) -> Float[Tensor, "batch places width"]:
+        """The transformer; before each layer a word takes in its neighbours, wherever in the text they stand."""
+        if not self.phrases:
+            encoded: Tensor = self.encoder(x, src_key_padding_mask=absent)
+            return encoded
+        present = (~absent[:, EDITS:, None]).to(x.dtype)  # (b, words, 1)
+        for layer, phrase in zip(self.encoder.layers, self.phrases, strict=True):
+            words = nn.functional.layer_norm(x[:, EDITS:], x.shape[-1:]) * present
+            near = nn.functional.gelu(phrase(words.transpose(1, 2)).transpose(1, 2))  # (b, words, d)
+            x = layer(x + nn.functional.pad(near * present, (0, 0, EDITS, 0)), src_key_padding_mask=absent)
+        assert self.encoder.norm is not None
+        return cast(Tensor, self.encoder.norm(x))
 
 
 class Tagger:
@@ -305,6 +325,9 @@ def answers_of(scores: Scores, read: int, described: int) -> tuple[Answer, ...]:
             which.append(WHICH[second])
         allowed = [i for i, (of, _) in enumerate(VALUES) if of == name]
         value = VALUES[allowed[int(scores.values[0, e, allowed].argmax())]][1] if allowed else ""
+        pronoun = bool(scores.pronouns[0, e].argmax())
+        if pronoun and described:  # it means one thing
+            marks[read:] = _one_thing(tags[read:, e])
         marked = [float(tags[i, e, mark]) for i, mark in enumerate(marks) if mark]
         answers.append(
             Answer(
@@ -314,11 +337,23 @@ def answers_of(scores: Scores, read: int, described: int) -> tuple[Answer, ...]:
                 new=_ranges(marks[:read], 3),
                 which=tuple(which),
                 value=value,
-                pronoun=bool(scores.pronouns[0, e].argmax()),
+                pronoun=pronoun,
                 sure=min([float(sure_kind), *marked]),
             )
         )
     return tuple(answers)
+
+
+def _one_thing(tags: Float[Tensor, "words tags"]) -> list[int]:
+    """Marks for the one likeliest thing to find, none elsewhere."""
+    marks = [0] * len(tags)
+    first = int(tags[:, 1].argmax())
+    marks[first] = 1
+    for i in range(first + 1, len(tags)):
+        if tags[i, 2] < max(tags[i, 0], tags[i, 1]):
+            break
+        marks[i] = 2
+    return marks
 
 
 def _ranges(marks: Sequence[int], begin: int) -> tuple[range, ...]:
@@ -388,6 +423,24 @@ def _copy(text: str, words: Sequence[Word], span: range) -> str:
 
 def _short(text: str) -> str:
     return repr(text if len(text) <= 60 else text[:57] + "...")
+
+
+def grow(net: TaggerNet, earlier: TaggerNet) -> None:
+    """Gives `net` all that `earlier` knows, and its answers: frame words and neighbours may have been added since.
+
+    Raises PackError when the nets differ in more than that.
+    """
+    own, known = net.state_dict(), earlier.state_dict()
+    rows = known.pop("frame.weight")
+    if any(name not in own or own[name].shape != tensor.shape for name, tensor in known.items()):
+        raise PackError("the earlier language model has another shape: train with its width, layers and neighbours")
+    with torch.no_grad():
+        for name, tensor in known.items():
+            own[name].copy_(tensor)
+        own["frame.weight"].zero_()
+        for word, number in earlier.numbers.items():
+            if word in net.numbers:
+                own["frame.weight"][net.numbers[word]] = rows[number]
 
 
 def save(net: TaggerNet, folder: Path) -> None:

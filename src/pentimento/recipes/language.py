@@ -20,7 +20,7 @@ from ..data.words import Phrased, Span, phrase
 from ..language import lexicon, tagger
 from ..language.captions import NEEDS_FIND
 from ..language.tagger import Answer, Batch, TaggerNet, TaggerSettings, Word, words_of
-from ..training import Job, TrainSettings, warm_start
+from ..training import Job, TrainSettings
 
 CARELESS = 0.12
 """How often a training template's words come out otherwise, in half of the instructions (`data.words.phrase`)."""
@@ -43,6 +43,7 @@ class Settings(TrainSettings):
     precision: str = Field("fp32", pattern="^(bf16|fp32)$")  # type: ignore[assignment]
     width: int = Field(128, ge=8, description="width of the transformer")
     layers: int = Field(4, ge=1, description="layers of the transformer")
+    neighbours: int = Field(1, ge=0, description="words to each side that a layer reads together")
 
 
 def answers_to(phrased: Phrased) -> tuple[Answer, ...]:
@@ -77,9 +78,9 @@ def _ranges(spans: tuple[Span, ...], words: tuple[Word, ...], role: str, edit: i
 
 
 def example(number: int, seed: int = 11) -> Phrased:
-    """Training instruction number `number`; every fourth has a description."""
+    """Training instruction number `number`; two of seven have a description."""
     rng = np.random.default_rng([seed, number])
-    asked = random_asked(rng, with_description=number % 4 == 3)
+    asked = random_asked(rng, with_description=number % 7 in (2, 5))
     return phrase(asked, rng, careless=CARELESS if rng.random() < 0.5 else 0.0)
 
 
@@ -117,19 +118,24 @@ def loss(net: nn.Module, answered: Batch, generator: torch.Generator) -> torch.T
 
 
 def new_net(settings: Settings, folder: Path) -> TaggerNet:
-    """An untrained net of the settings' shape; it keeps the frame words of a net in `folder`, so that can warm it."""
-    earlier = folder / "config.json"
-    known = TaggerSettings.model_validate_json(earlier.read_text()).frame if earlier.is_file() else ()
+    """A net of the settings' shape that goes on from the one in `folder`, if there is any."""
+    earlier = tagger.load(folder) if (folder / "config.json").is_file() else None
     shape = TaggerSettings(
-        width=settings.width, layers=settings.layers, feedforward=3 * settings.width, frame=known or frame_words()
+        width=settings.width,
+        layers=settings.layers,
+        feedforward=3 * settings.width,
+        neighbours=settings.neighbours,
+        frame=tuple(sorted({*frame_words(), *(earlier.settings.frame if earlier else ())})),
     )
-    return TaggerNet(shape)
+    net = TaggerNet(shape)
+    if earlier:
+        tagger.grow(net, earlier)
+    return net
 
 
 def job(settings: Settings, pack_dir: Path) -> Job:
-    """Warm-starts from pack_dir/language where its weights fit; exports there."""
+    """Goes on from pack_dir/language; exports there."""
     net = new_net(settings, pack_dir / "language")
-    warm_start(net, pack_dir / "language")
 
     def export(averaged: nn.Module, folder: Path) -> None:
         plain = TaggerNet(net.settings)
