@@ -146,13 +146,13 @@ def _pie_bench(folder: Path) -> tuple[Case, ...]:
         try:
             picture = open_picture(folder / "annotation_images" / entry["image_path"]).image
             mask = _run_lengths(entry["mask"], picture.size)
-            captions = [
+            before, after = (
                 str(entry[key]).replace("[", "").replace("]", "") for key in ("original_prompt", "editing_prompt")
-            ]
+            )
+            group = f"type {entry['editing_type_id']}"
             case = Case(
-                name, f"type {entry['editing_type_id']}", picture, str(entry["editing_instruction"]), *captions,
-                region=mask, target=mask,
-            )  # fmt: skip
+                name, group, picture, str(entry["editing_instruction"]), before, after, region=mask, target=mask
+            )
         except (KeyError, ValueError, TypeError) as error:
             raise RequestError(f"{folder / 'mapping_file.json'}: entry {name!r} is not PIE-Bench's ({error})") from None
         cases.append(case)

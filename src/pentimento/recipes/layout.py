@@ -7,6 +7,7 @@ world's ground truth in the place of another model's features). The head is used
 
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch.nn.functional as F
@@ -76,7 +77,7 @@ class LayoutHead(nn.Module):
 class Listening:
     """Keeps what the last but one decoder block of a U-Net gave in its last call: `with Listening(unet) as heard`."""
 
-    def __init__(self, unet: nn.Module):
+    def __init__(self, unet: Any):
         self.block = unet.up_blocks[-2]
         self.features: Tensor | None = None
 

@@ -6,6 +6,7 @@ A fifth of the batches are 2x2 grids of pictures (32x32 latents), which in-conte
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -68,7 +69,7 @@ class Batch:
 class Painter(nn.Module):
     """A U-Net, the text encoder that it reads, and the head of its second lesson: the loop trains all as one."""
 
-    def __init__(self, unet: nn.Module, text: nn.Module, alphas: Tensor):
+    def __init__(self, unet: Any, text: nn.Module, alphas: Tensor):
         super().__init__()
         self.unet, self.text, self.alphas = unet, text, alphas
         self.head = LayoutHead(unet.config.block_out_channels[1])

@@ -1,0 +1,106 @@
+"""Learned attention: keys and values of an instruction's tokens, in every cross-attention layer of a U-Net, instead of
+those that its text encoder would give (InstructBrush Sec. 4.1).
+
+They are put in where the layers' own projections come out, so that any attention kernel computes with them, and taken
+out again when the context ends.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+
+@dataclass(frozen=True)
+class Slots:
+    """What stands in the layers: keys[i] and values[i] (parts, m, d_i) of cross-attention layer i.
+
+    They take the places 1..m of the tokens (place 0 is the beginning of the text); `parts` divide the time.
+    """
+
+    keys: tuple[Tensor, ...]
+    values: tuple[Tensor, ...]
+
+    @property
+    def parts(self) -> int:
+        return self.keys[0].shape[0]
+
+    @property
+    def tokens(self) -> int:
+        return self.keys[0].shape[1]
+
+
+def cross_attentions(unet: nn.Module) -> dict[str, Any]:
+    """The cross-attention layers of a U-Net by name, in the order of its modules: "attn2" in every diffusers U-Net."""
+    return {name: module for name, module in unet.named_modules() if name.split(".")[-1] == "attn2"}
+
+
+def part_of(t: Tensor, parts: int, total: int) -> Tensor:
+    """The part (b,) that each timestep (b,) of `total` lies in: floor(parts t / T) (InstructBrush Sec. 4.1)."""
+    return (parts * t // total).clamp(max=parts - 1)
+
+
+class Inserted:
+    """`with Inserted(unet, slots, total) as inserted:` puts the slots into the layers while it lasts.
+
+    Before each call of the U-Net, `inserted.at(t, rows)` says at which timesteps (b,) it will be asked and in which
+    rows, bool (b,), the instruction stands; the other rows (guidance's null branches) are left alone, bit for bit.
+    """
+
+    def __init__(self, unet: nn.Module, slots: Slots, total: int):
+        layers = cross_attentions(unet)
+        if len(layers) != len(slots.keys):
+            raise ValueError(f"{len(slots.keys)} layers of keys for a U-Net with {len(layers)}")
+        self.slots, self.total = slots, total
+        self._layers = tuple(layers.values())
+        self._part = self._rows = torch.zeros(0)
+
+    def at(self, t: Tensor, rows: Tensor) -> None:
+        """Choose the parts of the next call by its timesteps, and the rows of the batch that are meant."""
+        self._part, self._rows = part_of(t, self.slots.parts, self.total), rows
+
+    def __enter__(self) -> "Inserted":
+        self._hooks = []
+        for layer, keys, values in zip(self._layers, self.slots.keys, self.slots.values, strict=True):
+            self._hooks += [self._put(layer.to_k, keys), self._put(layer.to_v, values)]
+        return self
+
+    def __exit__(self, *problem: object) -> None:
+        for hook in self._hooks:
+            hook.remove()
+
+    def _put(self, projection: nn.Module, learned: Tensor) -> Any:
+        def replace(module: nn.Module, inputs: tuple, projected: Tensor) -> Tensor:  # (b, tokens, d)
+            own = learned.to(projected)[self._part.to(projected.device)]  # (b, m, d)
+            end = 1 + own.shape[1]
+            rows = self._rows.to(projected.device)[:, None, None]
+            middle = torch.where(rows, own, projected[:, 1:end])
+            return torch.cat([projected[:, :1], middle, projected[:, end:]], dim=1)
+
+        return projection.register_forward_hook(replace)
+
+
+def projected(unet: nn.Module, call: Any, tokens: int, row: int = 0) -> Slots:
+    """The keys and values that the U-Net itself computes for the first tokens of one row while `call()` runs it.
+
+    Taken from the very projections that the forward uses, so that putting them back changes nothing, not by a bit
+    (computed apart, in another batch shape, they would differ in the last places). One part.
+    """
+    layers = list(cross_attentions(unet).values())  # not in the order in which the forward comes by
+    keys, values = ([torch.zeros(0)] * len(layers) for _ in range(2))
+    hooks = []
+    for i, layer in enumerate(layers):
+        for projection, kept in ((layer.to_k, keys), (layer.to_v, values)):
+
+            def keep(module: nn.Module, inputs: tuple, out: Tensor, kept: list[Tensor] = kept, i: int = i) -> None:
+                kept[i] = out[row : row + 1, 1 : 1 + tokens].detach().clone()
+
+            hooks.append(projection.register_forward_hook(keep))
+    try:
+        with torch.no_grad():
+            call()
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return Slots(tuple(keys), tuple(values))
