@@ -125,11 +125,11 @@ def test_ssim_agrees_with_the_formula_everywhere_and_in_a_region() -> None:
     one, other = _pictures()
     naive, mask = _naive_ssim(one, other), np.zeros((24, 24), bool)
     mask[3:9, 10:20] = True
-    assert ssim(one, other, mask) == pytest.approx(naive[mask].mean(), abs=1e-6)
+    assert ssim(one, other, mask) == pytest.approx(naive[mask].mean(), abs=1e-5)
     assert ssim(one, one) == pytest.approx(1)
     inner = np.zeros((24, 24), bool)
     inner[5:-5, 5:-5] = True
-    assert ssim(one, other, inner) == pytest.approx(naive[inner].mean(), abs=1e-6)
+    assert ssim(one, other, inner) == pytest.approx(naive[inner].mean(), abs=1e-5)
     assert np.isnan(ssim(one, other, np.zeros((24, 24), bool)))
 
 

@@ -67,8 +67,8 @@ def ssim(picture: np.ndarray, truth: np.ndarray, mask: np.ndarray | None = None)
     """
     from torchmetrics.functional.image import structural_similarity_index_measure
 
-    one, other = (torch.tensor(p).permute(2, 0, 1)[None].double() for p in (picture, truth))
-    _, every = structural_similarity_index_measure(one, other, data_range=255.0, return_full_image=True)
+    one, other = (torch.tensor(p).permute(2, 0, 1)[None] / 255 for p in (picture, truth))
+    _, every = structural_similarity_index_measure(one, other, data_range=1.0, return_full_image=True)
     values = every[0].mean(0).numpy()  # (h, w): torchmetrics reflects the borders
     if mask is not None:
         values = values[mask]
