@@ -6,16 +6,16 @@ progress, notes and errors to stderr. Exit status: 0 done, 2 the request cannot 
 
 import json
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from . import __version__
-from .errors import PentimentoError, PlanError, RequestError
+from .errors import PackError, PentimentoError, PlanError, RequestError
 
 app = typer.Typer(
     name="pentimento",
@@ -237,20 +237,93 @@ def again(
 
 @app.command()
 def packs(
-    name: Annotated[str, typer.Argument(help="A pack to describe, or none for the list.")] = "",
+    words: Annotated[
+        list[str] | None, typer.Argument(metavar="[NAME | check NAME | mock NAME DIR]", help="Nothing for the list.")
+    ] = None,
+    only: Annotated[
+        list[str] | None, typer.Option("--only", metavar="ROLE", help="With check and mock: these roles alone.")
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """List the packs and the methods, or describe a pack: its roles, and each method's settings."""
+    """List the packs and the methods, describe a pack, check what of it is here, or write an imitation of it.
+
+    \b
+    packs                  the packs and the methods
+    packs NAME             a pack's roles, and each method's settings
+    packs check NAME       what is on this machine and what would be downloaded; status 2 when something is missing
+    packs mock NAME DIR    the published architectures with random weights in DIR, to try the plumbing at full size
+    """
     from . import studio
 
-    if name:
-        fields = studio.describe_pack(name)
-    else:
-        fields = {"packs": list(studio.catalogue()), "methods": list(studio.methods())}
+    if only and (words or [""])[0] not in ("check", "mock"):
+        raise RequestError("--only goes with 'packs check NAME' and 'packs mock NAME DIR'")
+    match words or []:
+        case []:
+            show({"packs": list(studio.catalogue()), "methods": list(studio.methods())}, as_json)
+        case ["check", name]:
+            check_pack(name, only or (), as_json)
+        case ["mock", name, folder]:
+            mock_pack(name, Path(folder), only or (), as_json)
+        case [name]:
+            show(studio.describe_pack(name), as_json)
+        case _:
+            raise RequestError("give nothing, NAME, check NAME, or mock NAME DIR")
+
+
+def check_pack(name: str, only: Sequence[str], as_json: bool) -> None:
+    """Print what is here and what is not.
+
+    Raises:
+        PackError: something is missing, after all has been printed.
+    """
+    from .packs import check, find_pack, read_manifest
+
+    entry = find_pack(name)
+    report = check(entry.folder, read_manifest(entry.manifest), only)
     if as_json:
-        print(json.dumps(fields, ensure_ascii=False))
+        fields = [asdict(one) | {"pinned": one.pinned, "fetch": one.fetch} for one in report.sources]
+        print(json.dumps({"pack": name, "sources": fields, "hub": report.hub}))
+    for source in () if as_json else report.sources:
+        state = f"missing, {size(source.download)} to download" if source.missing else f"here, {size(source.size)}"
+        print(f"{source.name} ({', '.join(source.roles)}): {state}")
+        if not source.pinned:
+            print(f"  not pinned: {source.revision!r} is a branch, which may change")
+        if source.unknown:
+            print(f"  the hub does not have {', '.join(source.unknown)} at this revision")
+        if source.fetch:
+            print(f"  {source.fetch}")
+    if report.hub and not as_json:
+        print(f"hub: {report.hub}")
+    if report.missing:
+        total = size(sum(source.download for source in report.missing))
+        raise PackError(
+            f"{len(report.missing)} of {len(report.sources)} sources of the pack {name!r} are not on this machine, "
+            f"about {total}: 'pentimento packs check {name}' prints the commands that fetch them"
+        )
+
+
+def mock_pack(name: str, folder: Path, only: Sequence[str], as_json: bool) -> None:
+    """Say how large the roles are, then write them."""
+    from .packs import mock
+
+    parts = {role: sum(part.size for part in components) for role, components in mock.plan(name, only).items()}
+    for role, bytes_ in parts.items():
+        print(f"{role}: {size(bytes_)}", file=sys.stderr)
+    with progress() as watch:
+        made = mock.write(name, folder, only, watch)
+    if as_json:
+        print(json.dumps({"pack": made.name, "folder": str(folder), "roles": parts}))
     else:
-        print("\n".join(outline(fields)))
+        print(f"{folder}: {len(parts)} roles with random weights, {size(sum(parts.values()))}")
+
+
+def size(count: int) -> str:
+    """Bytes in words; what nobody knows is said so."""
+    return f"{count / 1e9:.2f} GB" if count >= 1e8 else f"{count / 1e6:.1f} MB" if count else "of unknown size"
+
+
+def show(fields: Mapping[str, Any], as_json: bool) -> None:
+    print(json.dumps(fields, ensure_ascii=False) if as_json else "\n".join(outline(fields)))
 
 
 @app.command()
@@ -276,6 +349,9 @@ def bench(
     ),
     n: Annotated[int | None, typer.Option("--n", min=1, help="Scenes to measure on; default: the table's own.")] = None,
     seed: Annotated[int, typer.Option(min=0)] = 0,
+    cases: Annotated[
+        Path | None, typer.Option(help="Pictures with instructions.jsonl, PIE-Bench or MagicBrush, instead of scenes.")
+    ] = None,
     pack: PackOption = "miniature",
     device: DeviceOption = "auto",
     dtype: DtypeOption = "auto",
@@ -287,8 +363,50 @@ def bench(
 
     workshop = studio.open_studio(pack, device, dtype)
     with progress() as watch:
-        report = tables.run(name, pack=workshop.pack, output=output, n=n, seed=seed, watch=watch)
+        report = tables.run(name, pack=workshop.pack, output=output, n=n, seed=seed, watch=watch, cases=cases)
     print(json.dumps(report, ensure_ascii=False) if as_json else "\n".join(outline(report)))
+
+
+@app.command()
+def study(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="The study's folder.")],
+    report: Annotated[bool, typer.Option("--report", help="Print what the votes say, and serve nothing.")] = False,
+    ours: Annotated[str, typer.Option(metavar="METHOD", help="Only this method against each other one.")] = "",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Of 127.0.0.1; 0 takes a free one.")] = 8765,
+    open_browser: Annotated[bool, typer.Option("--open", help="Open the page in the browser.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="With --report: print one JSON object.")] = False,
+) -> None:
+    """Ask people which of two results they prefer, on a page of this machine, or report what they said.
+
+    \b
+    DIR/input/NAME.png       the pictures before the edit
+    DIR/METHOD/NAME.png      the result of every method for every picture; at least two methods
+    DIR/instructions.jsonl   a line {"picture": "NAME.png", "instruction": "..."} for every picture
+    DIR/votes.jsonl          the votes, written as they come; for a new study take it away
+
+    Every voter sees the triplets in an order of their own, sides at random, no method named. When somebody votes
+    twice about a triplet, the last vote counts. Shares in the report are of the votes that decided, with Wilson's
+    95 % intervals; "the same" is counted apart.
+    """
+    from .bench import study as votes
+
+    if as_json and not report:
+        raise RequestError("--json goes with --report")
+    if report:
+        found = votes.report(folder, ours)
+        print(json.dumps(found, ensure_ascii=False) if as_json else votes.table(found))
+        return
+    asked = votes.read_study(folder, ours)
+    from . import web
+
+    web.check_installed()
+    from .web.study import serve
+
+    def announce(address: str) -> None:
+        print(f"{address} asks about {len(asked.triplets)} triplets; Ctrl-C ends it", flush=True)
+
+    serve(asked, port, announce, open_browser)
+    print(f"{asked.votes}: {len(votes.standing(votes.read_votes(asked.votes)))} votes")
 
 
 @make.command("scenes")

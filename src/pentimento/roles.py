@@ -7,7 +7,7 @@ import numpy as np
 from PIL import Image
 from torch import Tensor
 
-from .values import Box, Found, Plan
+from .values import Box, Found, Plan, Segment
 
 
 @runtime_checkable
@@ -73,6 +73,13 @@ class Segmenter(Protocol):
     """Phrases and a choice to one mask; raises `NothingFound`."""
 
     def find(self, image: Image.Image, phrases: Sequence[str], which: str | Sequence[str] = "best") -> Found: ...
+
+
+@runtime_checkable
+class Panoptic(Protocol):
+    """A picture to its segments, which do not overlap and need not cover it, most certain first."""
+
+    def segments(self, image: Image.Image) -> tuple[Segment, ...]: ...
 
 
 @runtime_checkable

@@ -81,6 +81,15 @@ class Found:
 
 
 @dataclass(frozen=True)
+class Segment:
+    """One thing or surface of a picture: its class in the model's words, its mask, bool (h, w), its score in [0, 1]."""
+
+    label: str
+    mask: np.ndarray
+    score: float
+
+
+@dataclass(frozen=True)
 class Pair:
     """One example of an edit: a picture before it and the same picture after it."""
 

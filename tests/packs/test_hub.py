@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from safetensors.torch import load_file, save_file
 from transformers import (
     BertTokenizer,
     Blip2Config,
@@ -12,6 +13,14 @@ from transformers import (
     GroundingDinoForObjectDetection,
     GroundingDinoImageProcessorPil,
     GroundingDinoProcessor,
+    Mask2FormerConfig,
+    Mask2FormerForUniversalSegmentation,
+    Mask2FormerImageProcessorPil,
+    Qwen2Config,
+    Qwen2ForCausalLM,
+    Qwen2Tokenizer,
+    Sam2Config,
+    Sam2Model,
     SamConfig,
     SamImageProcessorPil,
     SamModel,
@@ -21,6 +30,7 @@ from transformers import (
 )
 
 from pentimento import roles
+from pentimento.language.chat import Message
 from pentimento.packs import Role, open_pack, seal
 from pentimento.values import Box
 
@@ -139,3 +149,82 @@ def test_blip2_answers_in_words(tmp_path, picture):
     answer = captioner.ask(picture, "photo of")
     assert isinstance(answer, str) and "<" not in answer
     assert captioner.ask(picture, "photo of") == answer
+
+
+def test_sam_2_gives_one_mask_a_box_without_torchvision(tmp_path, picture):
+    torch.manual_seed(0)
+    backbone = {
+        "model_type": "sam2_hiera_det_model", "hidden_size": 8, "num_attention_heads": 1, "image_size": [64, 64],
+        "blocks_per_stage": [1, 1, 2, 1], "embed_dim_per_stage": [8, 16, 32, 64],
+        "num_attention_heads_per_stage": [1, 1, 2, 2], "window_size_per_stage": [4, 4, 4, 2],
+        "global_attention_blocks": [3],
+    }  # fmt: skip
+    config = Sam2Config(
+        vision_config={
+            "backbone_config": backbone, "backbone_channel_list": [64, 32, 16, 8], "fpn_hidden_size": 16,
+            "backbone_feature_sizes": [[16, 16], [8, 8], [4, 4]],
+        },
+        prompt_encoder_config={"hidden_size": 16, "image_size": 64, "patch_size": 16, "mask_input_channels": 4},
+        mask_decoder_config={
+            "hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "mlp_dim": 16,
+            "iou_head_hidden_dim": 16,
+        },
+    )  # fmt: skip
+    Sam2Model(config).save_pretrained(tmp_path / "sam2")
+    seal(tmp_path, "tiny", "1", {"segmenter": Role(kind="sam2", components={"model": "sam2"})})
+    segmenter = open_pack(tmp_path, device="cpu", dtype="fp32").box_segmenter
+    assert isinstance(segmenter, roles.BoxSegmenter)
+    boxes = (Box(5, 5, 30, 30), Box(20, 10, 50, 38))
+    masks = segmenter.masks(picture, boxes)
+    assert (masks.shape, masks.dtype) == ((2, 40, 60), bool)
+    assert np.array_equal(segmenter.masks(picture, boxes[1:])[0], masks[1])
+    assert segmenter.masks(picture, ()).shape == (0, 40, 60)
+
+
+def test_mask2former_gives_named_segments_that_do_not_overlap(tmp_path, picture):
+    torch.manual_seed(0)
+    backbone = SwinConfig(
+        image_size=64, embed_dim=8, depths=[1, 1, 1, 1], num_heads=[1, 1, 2, 2], window_size=2,
+        out_features=["stage1", "stage2", "stage3", "stage4"],
+    )  # fmt: skip
+    config = Mask2FormerConfig(
+        backbone_config=backbone, num_queries=5, hidden_dim=32, feature_size=32, mask_feature_size=32,
+        encoder_layers=1, decoder_layers=2, num_attention_heads=2, dim_feedforward=16, encoder_feedforward_dim=16,
+        id2label={0: "cat", 1: "sky"}, label2id={"cat": 0, "sky": 1},
+    )  # fmt: skip
+    model = Mask2FormerForUniversalSegmentation(config)
+    with torch.no_grad():
+        model.class_predictor.bias.copy_(torch.tensor([9.0, 8.0, 0.0]))  # every query is sure of what it sees
+        model.class_predictor.weight.mul_(20)
+    model.save_pretrained(tmp_path / "panoptic")
+    weights = load_file(tmp_path / "panoptic" / "model.safetensors")
+    published = {name: weight for name, weight in weights.items() if ".swin.layernorm." not in name}
+    assert len(published) == len(weights) - 2
+    save_file(published, tmp_path / "panoptic" / "model.safetensors", metadata={"format": "pt"})
+    Mask2FormerImageProcessorPil(size={"height": 64, "width": 64}).save_pretrained(tmp_path / "panoptic")
+    seal(tmp_path, "tiny", "1", {"panoptic": Role(kind="mask2former", components={"model": "panoptic"})})
+    panoptic = open_pack(tmp_path, device="cpu", dtype="fp32").panoptic
+    assert isinstance(panoptic, roles.Panoptic)
+    segments = panoptic.segments(picture)
+    assert segments and {segment.label for segment in segments} <= {"cat", "sky"}
+    assert all(segment.mask.shape == (40, 60) and segment.mask.dtype == bool for segment in segments)
+    assert np.sum([segment.mask for segment in segments], axis=0).max() == 1
+    assert [segment.score for segment in segments] == sorted((s.score for s in segments), reverse=True)
+
+
+def test_a_local_language_model_plans(tmp_path):
+    torch.manual_seed(0)
+    special = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]
+    tokens = Qwen2Tokenizer(vocab={letter: i for i, letter in enumerate([*"abcdefgh", *special])}, merges=[])
+    tokens.chat_template = "{% for m in messages %}{{ m['content'] }}{% endfor %}"
+    config = Qwen2Config(
+        vocab_size=len(tokens), hidden_size=16, intermediate_size=16, num_hidden_layers=1, num_attention_heads=2,
+        num_key_value_heads=1, max_position_embeddings=1024,
+    )  # fmt: skip
+    Qwen2ForCausalLM(config).save_pretrained(tmp_path / "chat")
+    tokens.save_pretrained(tmp_path / "chat")
+    seal(tmp_path, "tiny", "1", {"planner": Role(kind="transformers_chat", components={"model": "chat"})})
+    planner = open_pack(tmp_path, device="cpu", dtype="fp32").planner
+    assert isinstance(planner, roles.Planner)
+    talk = (Message("system", "abc"), Message("user", "add"))
+    assert planner.complete(talk) == planner.complete(talk)

@@ -17,7 +17,7 @@ from pentimento.language import tagger
 from pentimento.packs import Role, catalogue, open_pack, read_manifest, seal, verify, write_card
 from pentimento.packs.guard import hide_broken_torchvision
 from pentimento.packs.miniature_pack import ROLES, finish, install
-from pentimento.packs.pack import METHODS, _quiet
+from pentimento.packs.pack import METHODS, quiet
 from pentimento.packs.placement import place
 from pentimento.vision import detector, segmenter
 
@@ -66,7 +66,7 @@ def test_latent_diffusion_gives_what_the_libraries_own_models_give(folder):
     assert text.shape == (2, 8, 16)
     ids = model.tokenizer(["a b", ""], padding="max_length", max_length=8, return_tensors="pt").input_ids
     assert torch.equal(text, model.text_encoder(ids).last_hidden_state)
-    with _quiet():
+    with quiet():
         assert torch.equal(text, CLIPTextModel.from_pretrained(folder / "clip", dtype=torch.float32)(ids)[0])
     t = torch.tensor([10, 900])
     assert torch.equal(model.denoise(latents, t, text), model.unet(latents, t, encoder_hidden_states=text).sample)
@@ -105,12 +105,26 @@ def test_trained_betas_are_a_schedule_too(folder):
     assert torch.allclose(opened(folder).text_to_image.alphas_cumprod, expected)
 
 
-def test_a_model_that_predicts_something_else_is_refused(folder):
+def _predicting(folder, prediction):
     path = folder / "scheduler" / "scheduler_config.json"
-    path.write_text(json.dumps(json.loads(path.read_text()) | {"prediction_type": "v_prediction"}))
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"prediction_type": prediction}))
     seal(folder, "tiny", "2", tiny.ROLES)
-    with pytest.raises(PackError, match="v_prediction"):
-        _ = opened(folder).text_to_image
+    return opened(folder)
+
+
+def test_a_model_that_predicts_the_velocity_gives_the_noise_that_it_means(folder):
+    plain = opened(folder).text_to_image
+    x, t = torch.randn(2, plain.autoencoder.latent_channels, 8, 8), torch.tensor([900, 20])
+    text = plain.encode_text(["a cat", "a dog"])
+    v = plain.denoise(x, t, text)
+    alpha = plain.alphas_cumprod[t].view(2, 1, 1, 1)
+    eps = _predicting(folder, "v_prediction").text_to_image.denoise(x, t, text)
+    assert torch.allclose(eps, alpha.sqrt() * v + (1 - alpha).sqrt() * x, atol=1e-5)
+
+
+def test_a_model_that_predicts_something_else_is_refused(folder):
+    with pytest.raises(PackError, match="'sample': only epsilon, v_prediction"):
+        _ = _predicting(folder, "sample").text_to_image
 
 
 def test_a_missing_role_names_role_pack_and_what_still_works(folder):

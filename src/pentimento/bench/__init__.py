@@ -30,8 +30,8 @@ def run(
     """Measure a table on an opened pack and write it into `output`; what comes back is for reading, JSON-able.
 
     `cases` is a folder of pictures and instructions for the tables that take one (`cases.read_cases`).
-    Raises: RequestError for an unknown table, nothing to collect or no cases; PackError for a role without which nothing can
-    be measured.
+    Raises: RequestError for an unknown table, nothing to collect or no cases; PackError for a role without which
+    nothing can be measured.
     """
     if name not in TABLES:
         raise RequestError(f"no table is called {name!r}: there are {', '.join(TABLES)}")

@@ -7,13 +7,16 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args
 
 import torch
 from torch import Tensor, nn
 
+from ..diffusion.objectives import eps_of_v
 from ..errors import PackError
 from .placement import Placement
+
+Prediction = Literal["epsilon", "v_prediction"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,6 +56,7 @@ class LatentDiffusion:
     alphas_cumprod: Tensor
     size: int
     placement: Placement
+    prediction: Prediction = "epsilon"
 
     @torch.no_grad()
     def encode_text(self, texts: Sequence[str]) -> Tensor:
@@ -69,8 +73,9 @@ class LatentDiffusion:
         """eps for x (b, channels, h, w) at timesteps t (b,), text (b, tokens, d); with gradients where they are on."""
         device = self.placement.device
         with self.placement.autocast():
-            eps = self.unet(x.to(device), t.to(device), encoder_hidden_states=text.to(device)).sample
-        return eps.float().to(x.device)
+            out = self.unet(x.to(device), t.to(device), encoder_hidden_states=text.to(device)).sample
+        out = out.float().to(x.device)
+        return out if self.prediction == "epsilon" else eps_of_v(out, x[:, : out.shape[1]], t, self.alphas_cumprod)
 
 
 def load_latent_diffusion(
@@ -105,36 +110,58 @@ def load_latent_diffusion(
         alphas_cumprod=alphas_cumprod(folders["scheduler"]),
         size=unet.config.sample_size * factor,
         placement=placement,
+        prediction=prediction_of(folders["scheduler"]),
     )  # fmt: skip
 
 
-def ready(kind: Any, folder: Path, placement: Placement) -> Any:
-    """`kind.from_pretrained(folder)` from safetensors alone, in fp32, frozen, on the device.
+def ready(
+    kind: Any, folder: Path, placement: Placement, dtype: torch.dtype = torch.float32, unused: str | None = None
+) -> Any:
+    """`kind.from_pretrained(folder)` from safetensors alone, kept in `dtype`, frozen, on the device.
 
+    Files under their fp16 name are taken where there are no others, as in the published inpainting model. Weights with
+    `unused` in their name may be missing: the model has them and does not use them.
     Raises: PackError when a weight is missing, which the libraries would fill with random numbers.
     """
+    names = [path.name for path in folder.glob("*.safetensors")]
     loaded, info = kind.from_pretrained(
-        folder, use_safetensors=True, local_files_only=True, dtype=torch.float32, output_loading_info=True
-    )
-    if info["missing_keys"]:
-        raise PackError(f"{folder} lacks the weights of {min(info['missing_keys'])}: copy or train the pack again")
+        folder, use_safetensors=True, local_files_only=True, dtype=dtype, output_loading_info=True,
+        variant="fp16" if names and all(".fp16" in name for name in names) else None,
+    )  # fmt: skip
+    missing = [name for name in info["missing_keys"] if unused is None or unused not in name]
+    if missing:
+        raise PackError(f"{folder} lacks the weights of {min(missing)}: copy or train the pack again")
     return loaded.to(placement.device).eval().requires_grad_(False)
 
 
 def alphas_cumprod(folder: Path) -> Tensor:
     """The training noise schedule of a diffusers scheduler folder, (T,): trained_betas, or the named schedule.
 
-    Raises: PackError when the file is missing, or when the model was trained to predict something other than eps.
+    Raises: PackError when the file is missing.
     """
     from diffusers import DDIMScheduler
 
-    path = folder / "scheduler_config.json"
-    try:
-        config = json.loads(path.read_text())
-    except (OSError, ValueError) as error:
-        raise PackError(f"{path} is no scheduler ({error}): copy or train the pack again") from error
-    if config.get("prediction_type", "epsilon") != "epsilon":
-        raise PackError(f"{path} asks for prediction_type {config['prediction_type']!r}: only epsilon is supported")
+    config = _scheduler(folder)
     known = ("num_train_timesteps", "beta_start", "beta_end", "beta_schedule", "trained_betas")
     fields = {name: config[name] for name in (*known, "rescale_betas_zero_snr") if name in config}
     return DDIMScheduler(**fields).alphas_cumprod.float()
+
+
+def prediction_of(folder: Path) -> Prediction:
+    """What a U-Net with this scheduler was trained to predict: the noise, or the velocity.
+
+    Raises: PackError when the file is missing, or asks for something else.
+    """
+    prediction: Any = _scheduler(folder).get("prediction_type", "epsilon")
+    if prediction not in get_args(Prediction):
+        known = ", ".join(get_args(Prediction))
+        raise PackError(f"{folder} asks for prediction_type {prediction!r}: only {known} are supported")
+    return prediction
+
+
+def _scheduler(folder: Path) -> dict[str, Any]:
+    path = folder / "scheduler_config.json"
+    try:
+        return dict(json.loads(path.read_text()))
+    except (OSError, ValueError) as error:
+        raise PackError(f"{path} is no scheduler ({error}): copy or train the pack again") from error

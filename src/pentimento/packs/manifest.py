@@ -3,6 +3,7 @@
 {"name", "version", "notes",
  "roles": {role: {"kind", "components": {name: folder in the pack or "hub-id@revision/subfolder"}}},
  "defaults": {editor: {setting: value}},
+ "downloads": {hub component: {file: bytes, about}},
  "files": {path in the pack: sha256}}
 """
 
@@ -48,6 +49,8 @@ class Manifest(BaseModel):
     notes: str = ""
     roles: dict[str, Role]
     defaults: dict[str, dict[str, Any]] = {}
+    downloads: dict[str, dict[Inside, int]] = {}
+    """The files that a component of the hub needs; a repository mostly holds far more."""
     files: dict[Inside, str] = {}
 
     @property
@@ -103,8 +106,13 @@ def split_hub_id(component: str) -> tuple[str, str, str] | None:
     return repository, revision, subfolder
 
 
-def locate(folder: Path, component: str) -> Path:
-    """Where a component lies on this machine. The network is never asked.
+def fetch_command(repository: str, revision: str, files: Iterable[str]) -> str:
+    """The command that downloads these files of a repository; all of them when none are named."""
+    return " ".join(["hf download", repository, *files, "--revision", revision])
+
+
+def locate(folder: Path, component: str, files: Iterable[str] = ()) -> Path:
+    """Where a component lies on this machine; `files` are those that it needs. The network is never asked.
 
     Raises: PackError when it is not here, with the command that fetches it.
     """
@@ -118,7 +126,8 @@ def locate(folder: Path, component: str) -> Path:
     from huggingface_hub.errors import LocalEntryNotFoundError
 
     repository, revision, subfolder = hub
-    fetch = f"get them with `hf download {repository} --revision {revision}`, or give a folder with the same layout"
+    command = fetch_command(repository, revision, (f"{subfolder}/{file}".lstrip("/") for file in files))
+    fetch = f"get them with `{command}`, or give a folder with the same layout"
     try:
         path = Path(snapshot_download(repository, revision=revision, local_files_only=True)) / subfolder
     except LocalEntryNotFoundError as error:

@@ -11,7 +11,7 @@ from typing import Any
 from safetensors import SafetensorError
 
 from ..errors import PackError
-from ..roles import BoxSegmenter, Captioner, Clip, Detector, Diffusion, Planner, Segmenter
+from ..roles import BoxSegmenter, Captioner, Clip, Detector, Diffusion, Panoptic, Planner, Segmenter
 from .guard import hide_broken_torchvision
 from .manifest import MANIFEST, Manifest, locate, read_manifest, split_hub_id, verify
 from .placement import Placement, place
@@ -57,18 +57,24 @@ def catalogue() -> Mapping[str, Entry]:
     }
 
 
+def find_pack(name_or_path: str | Path) -> Entry:
+    """Where the pack of that name, or in that folder, lies. Raises: PackError when there is no such pack."""
+    known = catalogue()
+    entry = known.get(str(name_or_path))
+    if entry is not None:
+        return entry
+    folder = Path(name_or_path)
+    if not folder.is_dir():
+        raise PackError(f"no pack is called {str(name_or_path)!r}: take {', '.join(known)} or a pack's folder")
+    return Entry(folder, folder / MANIFEST)
+
+
 def open_pack(name_or_path: str | Path = "miniature", device: str = "auto", dtype: str = "auto") -> "OpenPack":
     """The pack of that name, or in that folder. Loads no weights yet.
 
     Raises: PackError when there is no such pack, its manifest is wrong, or device or dtype cannot be had.
     """
-    known = catalogue()
-    entry = known.get(str(name_or_path))
-    if entry is None:
-        folder = Path(name_or_path)
-        if not folder.is_dir():
-            raise PackError(f"no pack is called {str(name_or_path)!r}: take {', '.join(known)} or a pack's folder")
-        entry = Entry(folder, folder / MANIFEST)
+    entry = find_pack(name_or_path)
     return OpenPack(entry.folder, read_manifest(entry.manifest), place(device, dtype))
 
 
@@ -114,6 +120,10 @@ class OpenPack:
         return GroundedSegmenter(self.detector, self.box_segmenter, threshold)
 
     @cached_property
+    def panoptic(self) -> Panoptic:
+        return self.load("panoptic")
+
+    @cached_property
     def captioner(self) -> Captioner:
         return self.load("captioner")
 
@@ -144,12 +154,13 @@ class OpenPack:
         wanted = self.manifest.roles.get(role)
         if wanted is None:
             raise PackError(self._without(role))
-        folders = {name: locate(self.folder, component) for name, component in wanted.components.items()}
+        files = self.manifest.downloads
+        folders = {name: locate(self.folder, c, files.get(c, ())) for name, c in wanted.components.items()}
         verify(self.folder, self.manifest, [c for c in wanted.components.values() if split_hub_id(c) is None])
         for folder in folders.values():
             _refuse_pickles(folder)
         hide_broken_torchvision()
-        with _quiet():
+        with quiet():
             try:
                 return self._load(wanted.kind, folders)
             except (OSError, ValueError, RuntimeError, SafetensorError) as error:
@@ -184,7 +195,14 @@ class OpenPack:
         return f"the pack {self.name!r} has no {role}: take another pack, or train one; {left}"
 
 
-HUB_KINDS: Mapping[str, str] = {"grounding_dino": "load_grounding_dino", "sam": "load_sam", "blip2": "load_blip2"}
+HUB_KINDS: Mapping[str, str] = {
+    "grounding_dino": "load_grounding_dino",
+    "sam": "load_sam",
+    "sam2": "load_sam2",
+    "blip2": "load_blip2",
+    "mask2former": "load_mask2former",
+    "transformers_chat": "load_chat",
+}
 PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl")
 
 
@@ -197,7 +215,7 @@ def _refuse_pickles(folder: Path) -> None:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """No progress bars and no loading reports from the libraries; what is wrong, we raise ourselves."""
     import diffusers.utils.logging as diffusers_log
     import transformers.utils.logging as transformers_log

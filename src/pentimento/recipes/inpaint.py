@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from scipy.ndimage import binary_dilation
-from torch import Tensor, nn
+from torch import Tensor
 
 from ..data.captions import training_caption
 from ..data.store import edit_store
