@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -94,8 +95,6 @@ def test_clip_trains_with_hard_negatives(folder: Path) -> None:
 
 
 def test_a_hard_negative_says_something_else() -> None:
-    import numpy as np
-
     rng = np.random.default_rng(0)
     text = "photo of a red cat on the left and a blue bus on the right, on grass"
     for _ in range(20):
