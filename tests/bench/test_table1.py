@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from pentimento.bench import instructedit_table1 as table1
-from pentimento.bench.cases import TYPES, Case, drawn, read_cases, thirty
+from pentimento.bench.cases import TYPES, Case, drawn, phrased, read_cases, thirty
 from pentimento.bench.report import Shown, page
 from pentimento.bench.table import Instruments, attempt
 from pentimento.errors import PackError, RequestError
@@ -178,3 +178,12 @@ def test_a_page_holds_its_pictures_and_escapes_words() -> None:
 def test_a_case_without_truth_is_scored_by_what_is_known() -> None:
     case = Case("a", "g", Image.new("RGB", (16, 16)), "make it blue")
     assert table1.measured(case, np.zeros((16, 16, 3), np.uint8), Instruments(None, None), None) == {}
+
+
+def test_a_scene_is_said_in_several_ways_that_mean_the_same() -> None:
+    cases = phrased(2, 3)
+    assert [case.group for case in cases] == ["said 1", "said 2", "said 3"] * 2
+    first = cases[:3]
+    assert len({case.instruction for case in first}) > 1 and len({case.name for case in cases}) == 6
+    assert all(case.plan == first[0].plan and case.truth is not None for case in first)
+    assert all((case.truth == first[0].truth).all() for case in first)

@@ -6,7 +6,8 @@ editor gets `image` and `instruction` and nothing else (see `Case.asked`).
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from PIL import Image
 
 from ..data.judging import belief
 from ..data.thirty import THIRTY, draw_thirty
+from ..data.words import instruction
 from ..errors import RequestError
 from ..images import open_mask, open_picture
 from ..values import Plan, Request
@@ -28,6 +30,9 @@ TYPES: Mapping[str, tuple[Kinds, ...]] = {
     "one of several": ((("replace",), True), (("recolour",), True)),
 }
 """The editing types of Sec. 4.1: another object, another attribute, and edits restricted to some of several."""
+
+
+_STRATA = tuple((group, kinds) for group, options in TYPES.items() for kinds in options)
 
 
 @dataclass(frozen=True)
@@ -84,6 +89,18 @@ def drawn(n: int, seed: int = 0) -> tuple[Case, ...]:
         options = TYPES[group]
         kinds, choosing = options[number // len(TYPES) % len(options)]
         cases.append(case_of(draw_of(number, seed, kinds, choosing), group))
+    return tuple(cases)
+
+
+def phrased(n: int, ways: int, seed: int = 0) -> tuple[Case, ...]:
+    """`n` drawn scenes, each said in several ways (Fig. 6), side by side; a way is a group."""
+    cases = []
+    for number, (group, (kinds, choosing)) in zip(range(n), cycle(_STRATA), strict=False):
+        task = draw_of(number, seed, kinds, choosing)
+        for way in range(ways):
+            said = instruction(task.edit.words, np.random.default_rng([seed, number, way, 606]), held_out=True)
+            cases.append(case_of(replace(task, instruction=said), f"said {way + 1}"))
+            cases[-1] = replace(cases[-1], name=f"{group.replace(' ', '-')}-{number:04d}-said-{way + 1}")
     return tuple(cases)
 
 

@@ -6,7 +6,7 @@ after its pixels outside the mask are restored stands in rows of its own.
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +22,9 @@ from ..images import mask_picture
 from ..roles import Clip
 from ..values import Request, Result
 from . import card
-from .cases import Case, drawn, read_cases, thirty
+from .cases import Case, drawn, phrased, read_cases, thirty
 from .judge import round_trip
+from .language import same_plan
 from .metrics import (
     blackened,
     clip_direction,
@@ -57,8 +58,14 @@ RATIOS = (0.3, 0.45, 0.6, 0.75, 0.9)
 FEWEST = 20
 """Distances between sets are not measured on fewer pictures."""
 COMPOSITED = ", composited"
+WAYS, SAID = 4, 15
+"""Ways of saying and scenes of Fig. 6."""
+SAID_FROM = 1_000_000
+"""Their numbers begin beyond those of the table's cases."""
 
 COLUMNS: Mapping[str, Column] = {
+    "plan right": Column("plan right"),
+    "same mask": Column("IoU with the first way's mask", unit=""),
     "LPIPS": Column("LPIPS to the input", unit="", better="down"),
     "CLIP instruction": Column("CLIP score, instruction", unit=""),
     "CLIP caption": Column("CLIP score, caption after", unit=""),
@@ -238,10 +245,11 @@ def measure(
                 kept.add(outcome)  # the plain row last: where it stands, the other stands too
     numbers = range(len(chosen))
     outcomes = [kept.outcomes[key] for key in sorted(kept.outcomes) if key[1] in numbers]
+    ways = {} if rows or cases is not None else _phrasings(pack, seed, tools, clip, kept)
     labels = [label for row in table for label in (row.label, row.label + COMPOSITED)]
     report: dict[str, Any] = {
         **head, "n": len(chosen), "hardware": hardware(), "published": PUBLISHED,
-        "rows": _figures(outcomes, labels), "figure rows": _figures(outcomes, [row.label for row in extra]),
+        "rows": _figures(outcomes, labels), "figure rows": _figures(outcomes, [row.label for row in extra]) | ways,
         "groups": {
             group: _figures([o for o in outcomes if o.kind == group], labels)
             for group in sorted({case.group for case in chosen})
@@ -259,6 +267,38 @@ def measure(
     write_whole(output / "table1.json", json.dumps(report, indent=1) + "\n")
     write_whole(output / "table1.html", page("InstructEdit, Table 1", markdown(report), _shown(chosen, table, output)))
     return report
+
+
+def _phrasings(
+    pack: BenchPack, seed: int, tools: Instruments, clip: Clip | None, kept: Log
+) -> dict[str, dict[str, Any]]:
+    """InstructEdit on the same edits said in several ways (Fig. 6): figures by way."""
+    row = Row("InstructEdit, said", rows_of(pack)[-1].edit)
+    cases = phrased(SAID, WAYS, seed)
+    for scene in range(SAID):
+        numbers = range(scene * WAYS, (scene + 1) * WAYS)
+        if all((row.label, SAID_FROM + number) in kept.outcomes for number in numbers):
+            continue
+        masks: list[np.ndarray] = []
+        for number in numbers:
+            case = cases[number]
+            made = attempt(row.edit, case.asked())
+            nothing = np.zeros((case.image.height, case.image.width), dtype=bool)
+            plan, mask = None, nothing
+            if made.result is not None:
+                plan, mask = made.result.plan, made.result.mask if made.result.mask is not None else nothing
+            masks.append(mask)
+            agrees = {"plan right": float(plan is not None and case.plan is not None and same_plan(plan, case.plan))}
+            if len(masks) > 1:
+                agrees["same mask"] = intersection_over_union(mask, masks[0])
+            outcome = score(case, row, made, tools, clip, SAID_FROM + number)[0]
+            kept.add(replace(outcome, measured={**outcome.measured, **agrees}))
+    outcomes = [o for (label, _), o in kept.outcomes.items() if label == row.label]
+    ways = [f"said {way + 1}" for way in range(WAYS)]
+    return {
+        f"InstructEdit, {way} (Fig. 6)": _figures([o for o in outcomes if o.kind == way], [row.label])[row.label]
+        for way in ways
+    }
 
 
 def _clip(pack: BenchPack) -> tuple[Clip | None, list[str]]:
@@ -329,7 +369,10 @@ def markdown(report: Mapping[str, Any]) -> str:
     for label, values in report["published"].items():
         cells = (f"{values[name]:.3f}" for name in ("LPIPS", "CLIP instruction", "CLIP direction"))
         lines.append(f"| {label} | {' | '.join(cells)} |")
-    sections = {"Measured": report["rows"], "Encoding ratio (Fig. 7), description (Fig. 5)": report["figure rows"]}
+    sections = {
+        "Measured": report["rows"],
+        "Encoding ratio (Fig. 7), description (Fig. 5), phrasing (Fig. 6)": report["figure rows"],
+    }
     for title, rows in (sections | {f"Measured, {g}": rows for g, rows in report["groups"].items()}).items():
         if rows:
             lines += ["", f"{title}:", "", *_table(rows, report["n"])]
