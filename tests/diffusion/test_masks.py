@@ -21,22 +21,35 @@ def masks(draw: st.DrawFn) -> np.ndarray:
     return mask
 
 
-@given(masks())
+CLOSEST = st.sampled_from([1.0, 0.25])
+
+
+@given(masks(), CLOSEST)
 @settings(max_examples=60, deadline=None)
-def test_a_view_is_a_square_that_holds_the_whole_mask(mask: np.ndarray) -> None:
-    view = choose_view(mask, 64, 0.5)
+def test_a_view_is_a_square_that_holds_the_whole_mask(mask: np.ndarray, closest: float) -> None:
+    view = choose_view(mask, 64, 0.5, closest)
     rows, columns = np.nonzero(mask)
     assert view.top <= rows.min() and rows.max() < view.top + view.side
     assert view.left <= columns.min() and columns.max() < view.left + view.side
-    assert view.side >= min(64, max(mask.shape))
+    assert view.side >= min(64 * closest, max(mask.shape))
     for start, length in ((view.top, mask.shape[0]), (view.left, mask.shape[1])):
         assert start >= 0 and start + view.side <= length or view.side >= length
 
 
-@given(masks())
+def test_a_closer_look_shows_a_small_mask_larger() -> None:
+    mask = np.zeros((128, 128), dtype=bool)
+    mask[60:76, 30:46] = True
+    far, close = choose_view(mask, 128, 0.5), choose_view(mask, 128, 0.5, 0.4)
+    assert far.side == 128 and close.side == 51
+    assert latent_mask(mask, close, 8).sum() > 2 * latent_mask(mask, far, 8).sum()
+
+
+@given(masks(), CLOSEST)
 @settings(max_examples=60, deadline=None)
-def test_every_masked_pixel_gets_some_of_the_edit_and_the_rest_of_the_picture_none(mask: np.ndarray) -> None:
-    view = choose_view(mask, 64, 0.5)
+def test_every_masked_pixel_gets_some_of_the_edit_and_the_rest_of_the_picture_none(
+    mask: np.ndarray, closest: float
+) -> None:
+    view = choose_view(mask, 64, 0.5, closest)
     grid = latent_mask(mask, view, 8)
     picture = Image.fromarray(np.zeros((*mask.shape, 3), dtype=np.uint8))
     white = Image.fromarray(np.full((*mask.shape, 3), 255, dtype=np.uint8))

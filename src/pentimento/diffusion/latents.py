@@ -1,7 +1,8 @@
 """What the model sees of a picture: a square view of it, as a tensor in [-1, 1], and the way back.
 
 Models work on squares of one size. Small pictures are scaled up, long ones padded by repeating their edges, and of a
-large one the model sees the part around the mask at full detail instead of a thumbnail of everything.
+large one the model sees the part around the mask at full detail instead of a thumbnail of everything. A model that
+paints details badly can be given an even closer look, scaled up.
 """
 
 from dataclasses import dataclass
@@ -25,18 +26,19 @@ class View:
     size: int
 
 
-def choose_view(mask: np.ndarray, size: int, context: float) -> View:
+def choose_view(mask: np.ndarray, size: int, context: float, closest: float = 1.0) -> View:
     """The view for an edit inside mask (h, w): the whole picture, or a square around the mask when that is smaller.
 
-    `context` is the margin on each side, as a fraction of the mask's longer side. A view never has fewer pixels than
-    the model unless the picture has, so nothing is blown up without need. Raises: nothing; an empty mask is whole.
+    `context` is the margin on each side, as a fraction of the mask's longer side. A view has at least `closest` of the
+    model's pixels on a side unless the picture has fewer: at 1 nothing is blown up without need, below it a small mask
+    is seen closely. Raises: nothing; an empty mask is whole.
     """
     height, width = mask.shape
     rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
     if len(rows) == 0:
         rows, columns = np.arange(height), np.arange(width)
     extent = max(rows[-1] - rows[0], columns[-1] - columns[0]) + 1
-    side = min(max(round(extent * (1 + 2 * context)), size), max(height, width))
+    side = min(max(round(extent * (1 + 2 * context)), round(closest * size), 1), max(height, width))
     return View(_start(columns, side, width), _start(rows, side, height), side, size)
 
 

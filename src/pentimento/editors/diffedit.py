@@ -19,7 +19,7 @@ from ..diffusion.objectives import draw_noise, q_sample
 from ..diffusion.samplers import InversionTimestep
 from ..errors import NothingFound
 from ..roles import Diffusion, Pack
-from ..settings import EncodingRatio, Fraction, GuidanceScale, Margin, Pixels, Settings, Steps
+from ..settings import Closeness, EncodingRatio, Fraction, GuidanceScale, Margin, Pixels, Settings, Steps
 from ..values import Plan, Request, Result
 from .masked import edit_inside
 from .planned import Description, Step, everywhere, one_after_the_other
@@ -54,6 +54,9 @@ class DiffEdit(Settings):
     mask_to_grid: ToGrid = Field("area", description="how the mask comes onto the latent grid")
     feather: Pixels = Field(2, description="soft border inside the edited region, in the model's pixels")
     context: Margin = Field(0.5, description="margin around the mask in large pictures, in mask sides")
+    closest: Closeness = Field(
+        1.0, description="least side of the view around a mask, as a share of the model's; below 1 it is scaled up"
+    )
 
     def __call__(self, request: Request, watch: Watch = unwatched) -> Result:
         """Carry out the request.

@@ -19,7 +19,7 @@ from ..diffusion.objectives import draw_noise
 from ..diffusion.samplers import ddim_sample
 from ..diffusion.schedule import levels
 from ..roles import Pack
-from ..settings import GuidanceScale, Margin, Pixels, Settings, Steps
+from ..settings import Closeness, GuidanceScale, Margin, Pixels, Settings, Steps
 from ..values import Plan, Request, Result
 from .planned import Description, Step, everywhere, one_after_the_other
 from .requests import Watch, unwatched
@@ -38,6 +38,9 @@ class Inpaint(Settings):
     mask_to_grid: ToGrid = Field("area", description="how the mask comes onto the latent grid")
     feather: Pixels = Field(2, description="soft border inside the edited region, in the model's pixels")
     context: Margin = Field(0.5, description="margin around the mask in large pictures, in mask sides")
+    closest: Closeness = Field(
+        1.0, description="least side of the view around a mask, as a share of the model's; below 1 it is scaled up"
+    )
 
     def __call__(self, request: Request, watch: Watch = unwatched) -> Result:
         """Carry out the request.
@@ -52,7 +55,7 @@ class Inpaint(Settings):
             steps = levels(model.alphas_cumprod, self.steps)
             after, null = model.encode_text([plan.after, ""]).split(1)  # (1, tokens, d) each
             region = mask if mask is not None else everywhere(picture)
-            view = choose_view(region, model.size, self.context)
+            view = choose_view(region, model.size, self.context, self.closest)
             grid = latent_mask(region, view, model.autoencoder.factor, self.mask_to_grid)  # (1, 1, g, g)
             hidden = model.autoencoder.encode(with_hole(look(picture, view), grid)).float()  # (1, c, g, g)
             seen = torch.cat([grid.to(hidden), hidden], dim=1)  # (1, 1 + c, g, g)

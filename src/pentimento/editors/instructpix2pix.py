@@ -16,7 +16,7 @@ from ..diffusion.latents import choose_view, look, put_back
 from ..diffusion.masks import ToGrid, composite, latent_mask, opacity
 from ..diffusion.samplers import euler_ancestral_sample
 from ..roles import Pack
-from ..settings import GuidanceScale, Margin, Pixels, Settings, Steps
+from ..settings import Closeness, GuidanceScale, Margin, Pixels, Settings, Steps
 from ..values import Request, Result
 from .requests import Watch, instruction_of, mask_of, picture_of, unwatched
 
@@ -39,6 +39,9 @@ class InstructPix2Pix(Settings):
     mask_to_grid: ToGrid = Field("area", description="how a given mask comes onto the latent grid")
     feather: Pixels = Field(2, description="soft border inside a given mask, in the model's pixels")
     context: Margin = Field(0.5, description="margin around a mask in large pictures, in mask sides")
+    closest: Closeness = Field(
+        1.0, description="least side of the view around a mask, as a share of the model's; below 1 it is scaled up"
+    )
 
     @torch.no_grad()
     def __call__(self, request: Request, watch: Watch = unwatched) -> Result:
@@ -52,7 +55,7 @@ class InstructPix2Pix(Settings):
         began = perf_counter()
         model = self.pack.instruct
         region = mask if mask is not None else np.ones((picture.height, picture.width), dtype=bool)
-        view = choose_view(region, model.size, self.context)
+        view = choose_view(region, model.size, self.context, self.closest)
         text, null = model.encode_text([instruction, ""]).split(1)  # (1, tokens, d) each
         image = model.autoencoder.encode(look(picture, view)).float()  # (1, c, g, g)
         condition = image / model.autoencoder.scaling_factor if self.image_latents == "unscaled" else image

@@ -40,6 +40,8 @@ class Decoding(Protocol):
     def feather(self) -> int: ...
     @property
     def context(self) -> float: ...
+    @property
+    def closest(self) -> float: ...
 
 
 @torch.no_grad()
@@ -51,7 +53,7 @@ def edit_inside(
     if k == 0:
         return Step(picture, picture, mask)
     before, after, null = model.encode_text([plan.before, plan.after, ""]).split(1)  # (1, tokens, d) each
-    view = choose_view(mask, model.size, settings.context)
+    view = choose_view(mask, model.size, settings.context, settings.closest)
     grid = latent_mask(mask, view, model.autoencoder.factor, settings.mask_to_grid)  # (1, 1, g, g)
     pixels = look(picture, view)  # (1, 3, size, size)
     trajectory = inverted(model, pixels, plan.before, before, steps, k, settings.inversion_timestep, watch)

@@ -21,7 +21,7 @@ from ..diffusion.masks import ToGrid
 from ..diffusion.samplers import InversionTimestep, Trajectory, ddim_step
 from ..diffusion.schedule import Levels, levels
 from ..roles import Diffusion, Pack
-from ..settings import Fraction, GuidanceScale, Margin, Pixels, Settings, Steps
+from ..settings import Closeness, Fraction, GuidanceScale, Margin, Pixels, Settings, Steps
 from ..values import Plan, Request, Result
 from .masked import finished, inverted
 from .planned import Description, Step, everywhere, one_after_the_other
@@ -75,6 +75,9 @@ class MDP(Settings):
     mask_to_grid: ToGrid = Field("area", description="how a given mask comes onto the latent grid")
     feather: Pixels = Field(2, description="soft border inside a given mask, in the model's pixels")
     context: Margin = Field(0.5, description="margin around a mask in large pictures, in mask sides")
+    closest: Closeness = Field(
+        1.0, description="least side of the view around a mask, as a share of the model's; below 1 it is scaled up"
+    )
 
     @model_validator(mode="after")
     def _window_is_one(self) -> "MDP":
@@ -94,7 +97,9 @@ class MDP(Settings):
             model = self.pack.text_to_image
             steps = levels(model.alphas_cumprod, self.steps)
             after = model.encode_text([plan.after])
-            view = choose_view(mask if mask is not None else everywhere(picture), model.size, self.context)
+            view = choose_view(
+                mask if mask is not None else everywhere(picture), model.size, self.context, self.closest
+            )
             path = self.path(model, look(picture, view), plan.before, steps, watch)
             y = path.top
             for done, level in enumerate(range(steps.steps, 0, -1)):

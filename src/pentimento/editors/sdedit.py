@@ -18,7 +18,7 @@ from ..diffusion.objectives import draw_noise
 from ..diffusion.samplers import ddim_sample
 from ..diffusion.schedule import encoding_level, levels
 from ..roles import Pack
-from ..settings import EncodingRatio, GuidanceScale, Margin, Pixels, Settings, Steps
+from ..settings import Closeness, EncodingRatio, GuidanceScale, Margin, Pixels, Settings, Steps
 from ..values import Plan, Request, Result
 from .masked import finished
 from .planned import Description, Step, everywhere, one_after_the_other
@@ -40,6 +40,9 @@ class SDEdit(Settings):
     mask_to_grid: ToGrid = Field("area", description="how a given mask comes onto the latent grid")
     feather: Pixels = Field(2, description="soft border inside a given mask, in the model's pixels")
     context: Margin = Field(0.5, description="margin around a mask in large pictures, in mask sides")
+    closest: Closeness = Field(
+        1.0, description="least side of the view around a mask, as a share of the model's; below 1 it is scaled up"
+    )
 
     def __call__(self, request: Request, watch: Watch = unwatched) -> Result:
         """Carry out the request.
@@ -55,7 +58,9 @@ class SDEdit(Settings):
             if k == 0:
                 return Step(picture, picture, mask)
             after, null = model.encode_text([plan.after, ""]).split(1)  # (1, tokens, d) each
-            view = choose_view(mask if mask is not None else everywhere(picture), model.size, self.context)
+            view = choose_view(
+                mask if mask is not None else everywhere(picture), model.size, self.context, self.closest
+            )
             x0 = model.autoencoder.encode(look(picture, view)).float()
             alpha = steps.alphas[k]
             x_k = alpha.sqrt() * x0 + (1 - alpha).sqrt() * draw_noise(x0, torch.Generator().manual_seed(request.seed))

@@ -14,6 +14,7 @@ from scipy.ndimage import binary_dilation
 from torch import Tensor
 
 from ..data.captions import training_caption
+from ..data.close_ups import close_up
 from ..data.store import edit_store
 from ..data.vocabulary import PLACES
 from ..diffusion.guidance import classifier_free
@@ -25,14 +26,24 @@ from ..training import Job, warm_start
 from .autoencoder import pictures, sheet
 from .instruct import Settings as InstructSettings
 from .instruct import widened
-from .latents import CAPTIONS, autoencoder_of, edit_latents, edit_words
-from .layout import SIDE, edit_layouts
+from .latents import (
+    CAPTIONS,
+    autoencoder_of,
+    draw_rows,
+    edit_frames,
+    edit_latents,
+    edit_layouts,
+    edit_words,
+)
+from .layout import SIDE
 from .text import ids_of, text_encoder, tokenizer
 from .text_to_image import Painter, layout_weight, unet
 
 
 class Settings(InstructSettings):
-    """As the instruct model's."""
+    """As the instruct model's, with more close-ups: what is painted into a hole is looked at closely."""
+
+    close_ups: float = 0.6
 
 
 @dataclass
@@ -83,19 +94,24 @@ def job(settings: Settings, pack_dir: Path) -> Job:
         settings.data, "captions", tokens, settings.edits,
         lambda edit, rng: [training_caption(edit.before, rng), training_caption(edit.after, rng)],
     )  # fmt: skip
-    store, layouts = edit_store(settings.data, settings.edits), edit_layouts(settings.data, settings.edits)
+    layouts = edit_layouts(settings.data, settings.edits)
+    store, frames = edit_store(settings.data, settings.edits), edit_frames(settings.data, settings.edits)
     null = ids_of(tokens, [""])[0]
+
+    def pixels(row: int, side: int) -> np.ndarray:
+        picture = store[row % settings.edits][side]
+        return picture if row < settings.edits else close_up(picture, frames[row - settings.edits])
 
     def batch(step: int, size: int) -> Batch:
         rng = np.random.default_rng([104, step])
-        rows, sides = rng.integers(0, settings.edits, size), rng.integers(0, 2, size)
+        rows, sides = draw_rows(rng, size, settings.edits, settings.close_ups), rng.integers(0, 2, size)
         variants = rng.integers(0, CAPTIONS, size)
-        places = np.stack([layouts[r][s] for r, s in zip(rows, sides, strict=True)])
+        places = layouts[rows, sides]
         ids = torch.from_numpy(words[rows, variants, sides].astype(np.int64))
         dropped = torch.from_numpy(rng.random(size) < settings.null_text)
         return Batch(
             torch.from_numpy(latents.pairs[rows, sides].astype(np.float32)),
-            pictures([store[int(r)][s] for r, s in zip(rows, sides, strict=True)]),
+            pictures([pixels(int(row), side) for row, side in zip(rows, sides, strict=True)]),
             torch.from_numpy(np.stack([hole(place[0], rng) for place in places]))[:, None],
             torch.where(dropped[:, None], null, ids),
             torch.from_numpy(places),

@@ -18,8 +18,7 @@ from ..diffusion.samplers import euler_ancestral_sample
 from ..diffusion.schedule import cosine_alphas_cumprod
 from ..training import Job, warm_start
 from .autoencoder import sheet
-from .latents import CAPTIONS, edit_latents, edit_words
-from .layout import edit_layouts
+from .latents import CAPTIONS, draw_rows, edit_latents, edit_layouts, edit_words
 from .text import ids_of, text_encoder, tokenizer
 from .text_to_image import Painter, layout_weight, unet
 from .text_to_image import Settings as PainterSettings
@@ -33,6 +32,7 @@ class Settings(PainterSettings):
     warmup_images: int = 4_000
     ema: float = Field(8_000, ge=0)
     layout_images: int = 0
+    close_ups: float = 0.25
 
 
 @dataclass
@@ -77,11 +77,11 @@ def job(settings: Settings, pack_dir: Path) -> Job:
 
     def batch(step: int, size: int) -> Batch:
         rng = np.random.default_rng([103, step])
-        rows, variants = rng.integers(0, settings.edits, size), rng.integers(0, CAPTIONS, size)
+        rows = draw_rows(rng, size, settings.edits, settings.close_ups)
+        variants = rng.integers(0, CAPTIONS, size)
         pairs = torch.from_numpy(latents.pairs[rows].astype(np.float32))
         ids = torch.from_numpy(words[rows, variants, 0].astype(np.int64))
-        return Batch(pairs[:, 0], pairs[:, 1], ids, torch.from_numpy(np.stack([layouts[r][1] for r in rows])),
-                     layout_weight(settings, step))  # fmt: skip
+        return Batch(pairs[:, 0], pairs[:, 1], ids, torch.from_numpy(layouts[rows, 1]), layout_weight(settings, step))
 
     def loss(net: Painter, batch: Batch, generator: torch.Generator) -> Tensor:
         dropped = draw_dropped(len(batch.ids), generator)

@@ -1,9 +1,12 @@
-"""What the U-Net recipes learn from, made once and kept on disk: latents of edit pairs, token ids of their words."""
+"""What the U-Net recipes learn from, made once and kept on disk: latents of edit pairs, token ids of their words.
+
+Everything has 2 n rows: the whole pictures of n edits, then a close-up of each of them (see `data.close_ups`).
+"""
 
 import hashlib
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -11,9 +14,12 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
+from ..data.close_ups import Frame, close_layout, close_up, frame_of, framed
 from ..data.edits import Edit, draw_edit
+from ..data.scenes import WORLD_VERSION
 from ..data.store import edit_store
 from .autoencoder import pictures
+from .layout import whole_layouts
 from .text import TOKENS, ids_of
 
 CAPTIONS = 4  # variants of every text
@@ -21,7 +27,8 @@ CAPTIONS = 4  # variants of every text
 
 @dataclass(frozen=True)
 class Latents:
-    """`pairs` fp16 (n, 2, c, h, w): scaled mean latents before and after. `decode` brings scaled latents to [-1, 1]."""
+    """`pairs` fp16 (2 n, 2, c, h, w): scaled mean latents before and after. `decode` brings scaled latents to
+    [-1, 1]."""
 
     pairs: np.ndarray
     decode: Callable[[Tensor], Tensor]
@@ -33,48 +40,86 @@ def autoencoder_of(pack_dir: Path) -> nn.Module:
     return AutoencoderKL.from_pretrained(pack_dir / "vae", use_safetensors=True).float().eval().requires_grad_(False)
 
 
+def draw_rows(rng: np.random.Generator, count: int, edits: int, close_ups: float) -> np.ndarray:
+    """Rows to learn from: a share of them close-ups."""
+    return rng.integers(0, edits, count) + edits * (rng.random(count) < close_ups)
+
+
+def edit_frames(data: Path, count: int, split: str = "train", effects: str = "seen") -> list[Frame]:
+    """The frames of the first `count` edits' close-ups."""
+    path = data / f"frames-v{WORLD_VERSION}-{split}-{effects}-{count}.npy"
+    if not path.exists():
+        frames = (frame_of(draw_edit(seed, split, effects=effects), seed) for seed in range(count))
+        _save(path, np.array([(f.left, f.top, f.side) for f in frames]))
+    return [Frame(*row) for row in np.load(path).tolist()]
+
+
 def edit_latents(data: Path, pack_dir: Path, count: int, split: str = "train", effects: str = "seen") -> Latents:
-    """The latents of the first `count` edits, by the pack's autoencoder; made in `data` unless they lie there."""
+    """The latents of the first `count` edits and of their close-ups, by the pack's autoencoder; made in `data` unless
+    they lie there."""
     vae = autoencoder_of(pack_dir)
     scale = vae.config.scaling_factor
     weights = b"".join(p.half().numpy().tobytes() for p in vae.parameters())  # as a sealed pack holds them
-    path = data / f"latents-{split}-{effects}-{count}-{hashlib.sha256(weights).hexdigest()[:12]}.npy"
-    if not path.exists():
-        store = edit_store(data, count, split, effects)
-        device = "cuda" if torch.cuda.is_available() else "cpu"
-        vae.to(device)
-        made = []
-        with torch.no_grad(), torch.autocast(device, torch.bfloat16):
-            for k in tqdm(range(0, count, 32), desc="encoding", unit="batch"):
-                x = pictures([p for i in range(k, min(k + 32, count)) for p in store[i]])
-                z = vae.encode(x.to(device)).latent_dist.mean.float().cpu() * scale
-                made.append(z.unflatten(0, (-1, 2)).half().numpy())
-        vae.to("cpu")
-        partial = path.with_name(f".{path.stem}.partial.npy")
-        np.save(partial, np.concatenate(made))
-        os.replace(partial, path)
+    name = f"{split}-{effects}-{count}-{hashlib.sha256(weights).hexdigest()[:12]}.npy"
+    whole, close = data / f"latents-{name}", data / f"close-latents-{name}"
+    if not (whole.exists() and close.exists()):
+        store, frames = edit_store(data, count, split, effects), edit_frames(data, count, split, effects)
+
+        def encoded(pair_of: Callable[[int], list[np.ndarray]], what: str) -> np.ndarray:
+            device = "cuda" if torch.cuda.is_available() else "cpu"
+            vae.to(device)
+            made = []
+            with torch.no_grad(), torch.autocast(device, torch.bfloat16):
+                for k in tqdm(range(0, count, 32), desc=f"encoding {what}", unit="batch"):
+                    x = pictures([p for i in range(k, min(k + 32, count)) for p in pair_of(i)])
+                    z = vae.encode(x.to(device)).latent_dist.mean.float().cpu() * scale
+                    made.append(z.unflatten(0, (-1, 2)).half().numpy())
+            vae.to("cpu")
+            return np.concatenate(made)
+
+        if not whole.exists():
+            _save(whole, encoded(lambda i: list(store[i]), "pictures"))
+        if not close.exists():
+            _save(close, encoded(lambda i: [close_up(p, frames[i]) for p in store[i]], "close-ups"))
 
     @torch.no_grad()
     def decode(z: Tensor) -> Tensor:
         return vae.decode(z.float().cpu() / scale).sample.clamp(-1, 1)
 
-    return Latents(np.load(path, mmap_mode="r"), decode)
+    return Latents(np.concatenate([np.load(whole), np.load(close)]), decode)
 
 
 def edit_words(
     data: Path, name: str, tokens: "object", count: int, write: Callable[[Edit, np.random.Generator], list[str]],
     split: str = "train", effects: str = "seen",
 ) -> np.ndarray:  # fmt: skip
-    """Token ids of what `write` says of each edit, CAPTIONS times: int16 (count, CAPTIONS, texts, TOKENS)."""
+    """Token ids of what `write` says of each edit and of its close-up, CAPTIONS times: int16 (2 count, CAPTIONS,
+    texts, TOKENS)."""
     vocabulary = hashlib.sha256(repr(sorted(tokens.get_vocab().items())).encode()).hexdigest()[:12]
-    path = data / f"words-{name}-{split}-{effects}-{count}-{vocabulary}.npy"
+    path = data / f"words-{name}-{split}-{effects}-{2 * count}-{vocabulary}.npy"
     if not path.exists():
-        made = []
+        frames = edit_frames(data, count, split, effects)
+        made = np.empty((2, count), dtype=object)
         for seed in tqdm(range(count), desc=f"writing {name}", unit="edit"):
             edit, rng = draw_edit(seed, split, effects=effects), np.random.default_rng([31, seed])
-            texts = [text for _ in range(CAPTIONS) for text in write(edit, rng)]
-            made.append(ids_of(tokens, texts).view(CAPTIONS, -1, TOKENS).short().numpy())
-        partial = path.with_name(f".{path.stem}.partial.npy")
-        np.save(partial, np.stack(made))
-        os.replace(partial, path)
+            close = replace(edit, before=framed(edit.before, frames[seed]), after=framed(edit.after, frames[seed]))
+            for i, seen in enumerate((edit, close)):
+                texts = [text for _ in range(CAPTIONS) for text in write(seen, rng)]
+                made[i, seed] = ids_of(tokens, texts).view(CAPTIONS, -1, TOKENS).short().numpy()
+        _save(path, np.stack(made.reshape(-1).tolist()))
     return np.load(path, mmap_mode="r")
+
+
+def edit_layouts(data: Path, count: int) -> np.ndarray:
+    """What stands where in the first `count` edits and in their close-ups, uint8 (2 count, 2, planes, cells, cells):
+    before and after (see `layout`)."""
+    whole = whole_layouts(data, count)
+    frames = edit_frames(data, count)
+    close = [np.stack([close_layout(plan, frame) for plan in whole[i]]) for i, frame in enumerate(frames)]
+    return np.stack([*(whole[i] for i in range(count)), *close])
+
+
+def _save(path: Path, array: np.ndarray) -> None:
+    partial = path.with_name(f".{path.stem}.partial.npy")
+    np.save(partial, array)
+    os.replace(partial, path)

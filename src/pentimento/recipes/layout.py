@@ -41,7 +41,7 @@ def layout(scene: Scene) -> np.ndarray:
     return plan
 
 
-def edit_layouts(data: Path, count: int, split: str = "train", effects: str = "seen", workers: int = 2) -> Store:
+def whole_layouts(data: Path, count: int, split: str = "train", effects: str = "seen", workers: int = 2) -> Store:
     """The layouts of the first `count` edits, uint8 (2, planes, SIDE, SIDE) each: before and after."""
     name = f"layouts-v{WORLD_VERSION}-{split}-{effects}-{SIDE}"
     return stored(data, name, partial(_layouts, split=split, effects=effects), count, workers)

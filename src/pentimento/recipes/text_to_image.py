@@ -1,6 +1,7 @@
 """The miniature's text-to-image model: a U-Net on 16x16x8 latents and its text encoder, trained together.
 
-A fifth of the batches are 2x2 grids of pictures (32x32 latents), which in-context models paint on later.
+A fifth of the batches are 2x2 grids of pictures (32x32 latents), which in-context models paint on later. Half of the
+pictures are close-ups, because editors look closely at what they change.
 """
 
 from collections.abc import Callable
@@ -20,8 +21,8 @@ from ..diffusion.samplers import euler_ancestral_sample
 from ..diffusion.schedule import betas_from_alphas, cosine_alphas_cumprod
 from ..training import Job, TrainSettings, warm_start
 from .autoencoder import sheet
-from .latents import CAPTIONS, autoencoder_of, edit_latents, edit_words
-from .layout import LayoutHead, Listening, edit_layouts
+from .latents import CAPTIONS, autoencoder_of, draw_rows, edit_latents, edit_layouts, edit_words
+from .layout import LayoutHead, Listening
 from .text import WIDTH, ids_of, text_encoder, tokenizer
 
 PROMPTS = (
@@ -46,6 +47,7 @@ class Settings(TrainSettings):
     channels: tuple[int, ...] = (96, 160, 160)
     heads: int = Field(4, ge=1, description="attention heads")
     edits: int = Field(12_000, ge=1, description="edit pairs that the pictures come from")
+    close_ups: float = Field(0.5, ge=0, le=1, description="fraction of close-ups among the pictures")
     null_text: float = Field(0.1, ge=0, le=1, description="fraction of captions that are left empty")
     grids: float = Field(0.2, ge=0, le=1, description="fraction of batches that are 2x2 grids")
     min_snr: float = Field(5.0, gt=0, description="gamma of the min-SNR loss weights")
@@ -152,15 +154,15 @@ def job(settings: Settings, pack_dir: Path) -> Job:
         rng = np.random.default_rng([102, step])
         grids = rng.random() < settings.grids
         count = size // 4 if grids else size
-        rows, sides = rng.integers(0, settings.edits, count), rng.integers(0, 2, count)
+        rows, sides = draw_rows(rng, count, settings.edits, settings.close_ups), rng.integers(0, 2, count)
         variants = rng.integers(0, CAPTIONS, count)
         ids = torch.from_numpy(words[rows, variants, sides].astype(np.int64))
         x0 = torch.from_numpy(latents.pairs[rows, sides].astype(np.float32))
-        places = torch.from_numpy(np.stack([layouts[r][s] for r, s in zip(rows, sides, strict=True)]))
+        places = torch.from_numpy(layouts[rows, sides])
         if grids:  # {before, after / before, after}: the caption is that of the last quadrant
-            others = rng.integers(0, settings.edits, count)
+            others = draw_rows(rng, count, settings.edits, settings.close_ups)
             x0 = grid(latents.pairs[others], latents.pairs[rows]).float()
-            places = grid(*(np.stack([layouts[r] for r in chosen]) for chosen in (others, rows)))
+            places = grid(layouts[others], layouts[rows])
             ids = torch.from_numpy(words[rows, variants, np.ones(count, int)].astype(np.int64))
             ids = torch.cat([ids[:, :1], mark.expand(count, -1), ids[:, 1 : ids.shape[1] - len(mark)]], 1)
             ids[:, -1] = tokens.eos_token_id

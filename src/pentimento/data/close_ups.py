@@ -1,0 +1,81 @@
+"""Close-ups: a square of an edit's pictures, as large as a whole one. So editors see what they look at closely.
+
+A frame lies around what the edit changes, or around one thing; the same frame shows the picture before and after.
+"""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from PIL import Image
+
+from .edits import Edit
+from .scenes import Scene, Thing
+
+NEAREST, WIDEST = 0.36, 1.0
+"""Sides of frames, as shares of the picture's."""
+
+
+@dataclass(frozen=True)
+class Frame:
+    """A square inside a picture: its corner and its side, as fractions of the picture's side."""
+
+    left: float
+    top: float
+    side: float
+
+
+def frame_of(edit: Edit, seed: int) -> Frame:
+    """The frame of an edit: its changed things, or any thing, with a margin of 0.2 to 0.8 of their extent around."""
+    rng = np.random.default_rng([33, seed])
+    kept = set(edit.before.things) & set(edit.after.things)
+    changed = [t for t in (*edit.before.things, *edit.after.things) if t not in kept]
+    things = changed or [edit.before.things[int(rng.integers(len(edit.before.things)))]]
+    low = np.array([min(t.x - t.size / 2 for t in things), min(t.y - t.size / 2 for t in things)])
+    high = np.array([max(t.x + t.size / 2 for t in things), max(t.y + t.size / 2 for t in things)])
+    extent = float((high - low).max())
+    side = float(np.clip(extent * rng.uniform(1.4, 2.6), NEAREST, WIDEST))
+    corner = (low + high - side) / 2 + rng.uniform(-0.12, 0.12, 2) * side
+    left, top = np.clip(corner, 0, 1 - side).tolist()
+    return Frame(left, top, side)
+
+
+def framed(scene: Scene, frame: Frame) -> Scene:
+    """The scene as the frame shows it: the things that lie in it at least by half, where they stand in the frame."""
+
+    def inside(thing: Thing) -> float:
+        share = 1.0
+        for centre, edge in ((thing.x, frame.left), (thing.y, frame.top)):
+            seen = min(centre + thing.size / 2, edge + frame.side) - max(centre - thing.size / 2, edge)
+            share *= max(0.0, seen) / thing.size
+        return share
+
+    return replace(
+        scene,
+        things=tuple(
+            replace(
+                thing,
+                x=(thing.x - frame.left) / frame.side,
+                y=(thing.y - frame.top) / frame.side,
+                size=thing.size / frame.side,
+            )
+            for thing in scene.things
+            if inside(thing) >= 0.5
+        ),
+    )
+
+
+def close_up(picture: np.ndarray, frame: Frame) -> np.ndarray:
+    """What the frame shows of a picture, uint8 (size, size, 3), scaled up to the picture's own size."""
+    size = len(picture)
+    side = max(1, round(frame.side * size))
+    left, top = (min(round(edge * size), size - side) for edge in (frame.left, frame.top))
+    part = Image.fromarray(picture[top : top + side, left : left + side])
+    return np.asarray(part.resize((size, size), Image.Resampling.LANCZOS))
+
+
+def close_layout(layout: np.ndarray, frame: Frame) -> np.ndarray:
+    """What the frame shows of classes by cell (planes, n, n): for each cell the class at its centre."""
+    n = layout.shape[-1]
+    centres = (np.arange(n) + 0.5) / n * frame.side
+    rows, columns = (((edge + centres) * n).astype(int).clip(0, n - 1) for edge in (frame.top, frame.left))
+    return layout[:, rows][:, :, columns]
