@@ -70,11 +70,15 @@ class ToyAutoencoder:
 class ToyDiffusion:
     """`calls` counts the rows that the network was asked for: the cost of an edit."""
 
-    network: UNet2DConditionModel = field(default_factory=denoiser_network)
+    unet: UNet2DConditionModel = field(default_factory=denoiser_network)
     autoencoder: Any = field(default_factory=ToyAutoencoder)
     size: int = SIZE
     alphas_cumprod: Tensor = field(default_factory=scaled_linear_alphas_cumprod)
     calls: list[int] = field(default_factory=list)
+    fingerprint: str = "toy"
+
+    def count_tokens(self, text: str) -> int:
+        return min(len(text.split()), TOKENS - 2)
 
     def encode_text(self, texts: Sequence[str]) -> Tensor:
         states = [
@@ -85,7 +89,7 @@ class ToyDiffusion:
 
     def denoise(self, x: Tensor, t: Tensor, text: Tensor) -> Tensor:
         self.calls.append(len(x))
-        return self.network(x, t, encoder_hidden_states=text).sample
+        return self.unet(x, t, encoder_hidden_states=text).sample
 
 
 class ToySegmenter:

@@ -5,7 +5,7 @@ from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from PIL import Image
-from torch import Tensor
+from torch import Tensor, nn
 
 from .values import Box, Found, Plan, Segment
 
@@ -34,12 +34,21 @@ class Autoencoder(Protocol):
 class Diffusion(Protocol):
     """A latent diffusion model with its autoencoder and text encoder (roles text_to_image, instruct, inpaint).
 
-    `size` is the native picture side in pixels. `alphas_cumprod` (T,) is the training noise schedule.
+    `size` is the native picture side in pixels. `alphas_cumprod` (T,) is the training noise schedule. `unet` is the
+    network itself, for what is put into its layers; `fingerprint` names its weights and the text encoder's.
     """
 
     autoencoder: Autoencoder
     size: int
     alphas_cumprod: Tensor
+    unet: nn.Module
+
+    @property
+    def fingerprint(self) -> str: ...
+
+    def count_tokens(self, text: str) -> int:
+        """The number of tokens of a text, without its beginning, its end and the padding."""
+        ...
 
     def encode_text(self, texts: Sequence[str]) -> Tensor:
         """Token states, (b, tokens, d). The empty string is the null text."""
@@ -108,12 +117,16 @@ class Clip(Protocol):
 class Pack(Protocol):
     """A set of models, each loaded when first asked for. A missing role raises `PackError`.
 
-    `defaults` maps an editor's name to settings chosen for this pack on validation.
+    `defaults` maps an editor's name to settings chosen for this pack on validation. `phrases` are what may be seen in
+    pictures, in words that its clip knows; empty when the pack has no list of them.
     """
 
     name: str
     hash: str
     defaults: Mapping[str, Mapping[str, Any]]
+
+    @property
+    def phrases(self) -> Sequence[str]: ...
 
     @property
     def text_to_image(self) -> Diffusion: ...

@@ -5,11 +5,15 @@ They are put in where the layers' own projections come out, so that any attentio
 out again when the context ends.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+
+from .guidance import Denoise
 
 
 @dataclass(frozen=True)
@@ -79,6 +83,35 @@ class Inserted:
             return torch.cat([projected[:, :1], middle, projected[:, end:]], dim=1)
 
         return projection.register_forward_hook(replace)
+
+
+@contextmanager
+def instructed(denoise: Denoise, unet: nn.Module, slots: Slots, total: int, count: int) -> Iterator[Denoise]:
+    """`denoise` with the slots in the first `count` rows of each call: guidance puts its text branch first.
+
+    The part is chosen by each row's timestep, before the U-Net runs (InstructBrush Sec. 4.1).
+    """
+    with Inserted(unet, slots, total) as inserted:
+
+        def noise(x: Tensor, t: Tensor, text: Tensor) -> Tensor:
+            inserted.at(t, torch.arange(len(x)) < count)
+            return denoise(x, t, text)
+
+        yield noise
+
+
+@contextmanager
+def worded(denoise: Denoise, states: Tensor, total: int, count: int) -> Iterator[Denoise]:
+    """`denoise` with token states (parts, m, d) at the places 1..m of the first `count` rows of each call: an
+    instruction in the space of the text encoder, as Visii learns it."""
+    parts, end = len(states), 1 + states.shape[1]
+
+    def noise(x: Tensor, t: Tensor, text: Tensor) -> Tensor:
+        own = states.to(text)[part_of(t, parts, total).to(text.device)]  # (b, m, d)
+        rows = (torch.arange(len(x), device=text.device) < count)[:, None, None]
+        return denoise(x, t, torch.cat([text[:, :1], torch.where(rows, own, text[:, 1:end]), text[:, end:]], dim=1))
+
+    yield noise
 
 
 def projected(unet: nn.Module, call: Any, tokens: int, row: int = 0) -> Slots:

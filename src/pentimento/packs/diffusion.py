@@ -3,9 +3,11 @@
 Tensors come back in fp32 on the device that they came from, so that nobody outside needs to know where models run.
 """
 
+import hashlib
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -68,6 +70,21 @@ class LatentDiffusion:
         with self.placement.autocast():
             states = self.text_encoder(ids).last_hidden_state
         return states.float().cpu()
+
+    def count_tokens(self, text: str) -> int:
+        """The number of tokens of a text, without its beginning, its end and the padding."""
+        ids = self.tokenizer(text, truncation=True, max_length=self.tokenizer.model_max_length).input_ids
+        return len(ids) - 2
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """A sha256 of the U-Net's and the text encoder's weights, as a sealed pack holds them."""
+        digest = hashlib.sha256()
+        for network in (self.unet, self.text_encoder):
+            for name, weight in sorted(network.state_dict().items()):
+                digest.update(name.encode())
+                digest.update(weight.detach().cpu().half().numpy().tobytes())
+        return digest.hexdigest()
 
     def denoise(self, x: Tensor, t: Tensor, text: Tensor) -> Tensor:
         """eps for x (b, channels, h, w) at timesteps t (b,), text (b, tokens, d); with gradients where they are on."""

@@ -11,6 +11,7 @@ from typing import Any
 from safetensors import SafetensorError
 
 from ..errors import PackError
+from ..language.phrases import read_phrases
 from ..roles import BoxSegmenter, Captioner, Clip, Detector, Diffusion, Panoptic, Planner, Segmenter
 from .guard import hide_broken_torchvision
 from .manifest import MANIFEST, Manifest, locate, read_manifest, split_hub_id, verify
@@ -23,6 +24,8 @@ METHODS: Mapping[str, tuple[str, ...]] = {
     "mdp": ("text_to_image", "planner"),
     "sdedit": ("text_to_image", "planner"),
     "inpaint": ("inpaint", "planner", "detector", "segmenter"),
+    "instructbrush": ("instruct",),
+    "visii": ("instruct",),
 }
 """The roles that each method needs, for the message about a missing one; packs know no editor."""
 
@@ -38,6 +41,7 @@ OWN_KINDS: Mapping[str, str] = {
 """Kinds whose module has `load(folder)`; these models are small and stay in fp32 on the CPU."""
 
 BOX_THRESHOLD = 0.3
+PHRASES = "phrases.txt"
 
 
 @dataclass(frozen=True)
@@ -134,6 +138,15 @@ class OpenPack:
     @cached_property
     def clip(self) -> Clip:
         return self.load("clip")
+
+    @cached_property
+    def phrases(self) -> tuple[str, ...]:
+        """The lines of phrases.txt beside the clip; none when the pack has no such file."""
+        clip = self.manifest.roles.get("clip")
+        folder = clip.components.get("model", "") if clip else ""
+        if not folder or split_hub_id(folder) is not None or not (self.folder / folder / PHRASES).is_file():
+            return ()
+        return read_phrases(self.folder / folder / PHRASES)
 
     @cached_property
     def judge(self) -> Any:
