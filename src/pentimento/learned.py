@@ -17,7 +17,9 @@ FIELDS = ("method", "space", "instruction", "base", "about")
 
 
 def save_learned(learned: Learned, path: Path) -> None:
-    """Write a learned instruction, fp16, to a .safetensors file; it appears whole or not at all.
+    """Write a learned instruction to a .safetensors file; it appears whole or not at all.
+
+    The numbers stay fp32: before the first step an edit is the initial words' own, to the bit.
 
     Raises: RequestError when the place cannot be written.
     """
@@ -27,7 +29,7 @@ def save_learned(learned: Learned, path: Path) -> None:
         f"{name}.{i:03d}": array for name in ("keys", "values") for i, array in enumerate(getattr(learned, name))
     }
     described = {name: value for name, value in asdict(learned).items() if name in FIELDS}
-    content = save({name: array.astype(np.float16) for name, array in tensors.items()},
+    content = save({name: np.ascontiguousarray(array, dtype=np.float32) for name, array in tensors.items()},
                    {"format": FORMAT, "learned": json.dumps(described)})  # fmt: skip
     partial = path.with_name(f".{path.name}.partial")
     try:
@@ -47,7 +49,7 @@ def load_learned(path: Path) -> Learned:
     try:
         with safe_open(path, framework="numpy") as file:
             header = file.metadata() or {}
-            tensors = {name: file.get_tensor(name).astype(np.float32) for name in sorted(file.keys())}
+            tensors = {name: file.get_tensor(name) for name in sorted(file.keys())}
     except FileNotFoundError:
         raise RequestError(
             f"{path}: there is no such file; 'pentimento learn PAIRS -o NAME.safetensors' makes one"

@@ -173,7 +173,7 @@ def learn(
     from .learning import learn as learn_instruction
 
     path = Path(output)
-    check_writable(path)
+    check_writable(path, ".safetensors")
     opened = tuple(pairs) if not isinstance(pairs, str | os.PathLike) else read_pairs(Path(pairs))
     studio = open_studio(pack, device, dtype)
     scales = {

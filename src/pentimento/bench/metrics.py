@@ -34,12 +34,12 @@ def psnr(picture: np.ndarray, truth: np.ndarray, mask: np.ndarray | None = None)
     return 99.0 if mse == 0 else min(99.0, 10 * float(np.log10(255.0**2 / mse)))
 
 
-def touched(mask: np.ndarray, cell: int) -> np.ndarray:
-    """The mask grown to whole cells of `cell` x `cell` pixels: where an edit on the latent grid may act at all."""
-    h, w = mask.shape
-    padded = np.pad(mask, ((0, -h % cell), (0, -w % cell)))
-    coarse = padded.reshape(padded.shape[0] // cell, cell, -1, cell).any((1, 3))
-    return coarse.repeat(cell, 0).repeat(cell, 1)[:h, :w]
+def near(mask: np.ndarray, distance: int) -> np.ndarray:
+    """The mask grown by `distance` pixels to all sides, diagonals too: as far as an edit on a latent grid may reach
+    when a cell has that side."""
+    from scipy.ndimage import maximum_filter
+
+    return np.asarray(maximum_filter(mask, size=2 * distance + 1))
 
 
 def is_identical(picture: np.ndarray, other: np.ndarray, where: np.ndarray) -> bool:

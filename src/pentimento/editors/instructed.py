@@ -22,7 +22,8 @@ from .masked import finished
 from .requests import Watch, mask_of, picture_of
 
 ImageLatents = Literal["scaled", "unscaled"]
-Saying = Callable[[Denoise, Diffusion], AbstractContextManager[Denoise]]
+Saying = Callable[[Denoise, Diffusion, int], AbstractContextManager[Denoise]]
+"""(denoise, its model, how many rows of a call carry the instruction; they come first) -> denoise with it."""
 
 
 class Reading(Protocol):
@@ -49,21 +50,21 @@ class Reading(Protocol):
 
 
 @contextmanager
-def in_words(denoise: Denoise, model: Diffusion) -> Iterator[Denoise]:
+def in_words(denoise: Denoise, model: Diffusion, rows: int) -> Iterator[Denoise]:
     """The Saying of an instruction that is words alone."""
     yield denoise
 
 
 def learned_saying(learned: Learned) -> Saying:
-    """The Saying of an instruction that was learned: its slots stand in the text branch, which guidance puts first."""
+    """The Saying of an instruction that was learned: its slots stand in the text branch alone."""
     values = tuple(torch.from_numpy(array) for array in learned.values)
 
-    def saying(denoise: Denoise, model: Diffusion) -> AbstractContextManager[Denoise]:
+    def saying(denoise: Denoise, model: Diffusion, rows: int) -> AbstractContextManager[Denoise]:
         total = len(model.alphas_cumprod)
         if learned.space == "text":
-            return worded(denoise, values[0], total, count=1)
+            return worded(denoise, values[0], total, rows)
         slots = Slots(tuple(torch.from_numpy(array) for array in learned.keys), values)
-        return instructed(denoise, model.unet, slots, total, count=1)
+        return instructed(denoise, model.unet, slots, total, rows)
 
     return saying
 
@@ -97,7 +98,7 @@ def edit_read(
         return x
 
     generator = torch.Generator().manual_seed(request.seed)
-    with saying(model.denoise, model) as denoise:
+    with saying(model.denoise, model, 1 if guidance else 0) as denoise:  # guidance 0 has no text branch
         guided = dual(denoise, text, null, condition, guidance, settings.image_guidance)
         x0 = euler_ancestral_sample(guided, image, model.alphas_cumprod, settings.steps, generator, stepped)
     decoded = put_back(model.autoencoder.decode(x0), view, picture)

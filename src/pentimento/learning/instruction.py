@@ -187,6 +187,7 @@ def beginning(
     return projected(model.unet, lambda: guided(image, t), m)
 
 
+@torch.no_grad()
 def _latents(model: Diffusion, picture: Image.Image) -> Tensor:
     """The latents of a whole picture, as an edit sees it, (1, c, g, g)."""
     return model.autoencoder.encode(look(picture, choose_view(everywhere(picture), model.size, 0.0))).float()
