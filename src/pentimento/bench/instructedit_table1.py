@@ -245,7 +245,8 @@ def measure(
                 kept.add(outcome)  # the plain row last: where it stands, the other stands too
     numbers = range(len(chosen))
     outcomes = [kept.outcomes[key] for key in sorted(kept.outcomes) if key[1] in numbers]
-    ways = {} if rows or cases is not None else _phrasings(pack, seed, tools, clip, kept)
+    said = not rows and cases is None and "InstructEdit" not in unable
+    ways = _phrasings(pack, seed, tools, clip, kept) if said else {}
     labels = [label for row in table for label in (row.label, row.label + COMPOSITED)]
     report: dict[str, Any] = {
         **head, "n": len(chosen), "hardware": hardware(), "published": PUBLISHED,

@@ -89,6 +89,17 @@ def clip_direction(before: Tensor, after: Tensor, said_before: Tensor, said_afte
     return float(F.cosine_similarity(after - before, said_after - said_before, dim=0))
 
 
+def direction_distance(inputs: Tensor, results: Tensor, before: Tensor, after: Tensor) -> float:
+    """ "Direct." of InstructBrush's tables (its Appendix A, Eq. 8): 1 - cos between the mean direction from the inputs
+    to the results and that of the training pairs, embeddings (n, d) and (m, d); in [0, 2], down is better.
+
+    The equation is lost in the paper's text; the distance is our reading of its arrows. Results that did not change
+    have no direction: 1.
+    """
+    made, wanted = (results - inputs).mean(0), (after - before).mean(0)
+    return 1 - float(F.cosine_similarity(made, wanted, dim=0))
+
+
 def frechet_distance(features: Tensor, others: Tensor) -> float:
     """FID's formula on features (n, d) and (m, d): |mu - mu'|^2 + tr(S + S' - 2 (S S')^(1/2)) (Heusel et al. 2017).
 
