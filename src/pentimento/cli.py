@@ -25,7 +25,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-make = typer.Typer(help="Make scenes of the drawn world, or sheets to look at them.", no_args_is_help=True)
+make = typer.Typer(help="Make pictures of the drawn world, or sheets to look at them.", no_args_is_help=True)
 app.add_typer(make, name="make")
 
 PackOption = Annotated[
@@ -485,6 +485,17 @@ def make_scenes(
 
     write_scenes(folder, n, seed, split)
     print(f"{folder}: {n} scenes")
+
+
+@make.command("topbench")
+def make_topbench(
+    folder: Annotated[Path, typer.Argument(help="Where to write; made when it is not there.")],
+) -> None:
+    """Draw TOP-Bench in miniature: 25 effects with ten pairs to learn from and five to be tested on."""
+    from .data.effects import EFFECTS, write_topbench
+
+    write_topbench(folder)
+    print(f"{folder}: {len(EFFECTS)} effects")
 
 
 @make.command("sheet")
