@@ -85,11 +85,12 @@ class DiffEdit(Settings):
         towards = [classifier_free(model.denoise, text, null, self.mask_guidance) for text in (before, after)]
         generator = torch.Generator().manual_seed(seed)
         apart = torch.zeros_like(x0[:, :1])
-        for i in range(self.noises):
-            watch("mask", i, self.noises)
-            x_t = q_sample(x0, draw_noise(x0, generator), t, model.alphas_cumprod)
-            reference, query = (noise(x_t, t) for noise in towards)
-            apart = apart + (query - reference).abs().mean(1, keepdim=True) / self.noises  # (1, 1, g, g)
+        with model.same_texts():
+            for i in range(self.noises):
+                watch("mask", i, self.noises)
+                x_t = q_sample(x0, draw_noise(x0, generator), t, model.alphas_cumprod)
+                reference, query = (noise(x_t, t) for noise in towards)
+                apart = apart + (query - reference).abs().mean(1, keepdim=True) / self.noises  # (1, 1, g, g)
         found = relative(apart) > self.theta
         if not found.any():
             raise NothingFound(plan.after, best_score=float(relative(apart).max()), threshold=self.theta)

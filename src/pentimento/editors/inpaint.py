@@ -69,7 +69,8 @@ class Inpaint(Settings):
 
             x_T = draw_noise(hidden, torch.Generator().manual_seed(request.seed))
             guided = classifier_free(denoise, after, null, self.guidance)
-            y0 = ddim_sample(guided, x_T, steps, steps.steps, stepped)
+            with model.same_texts():
+                y0 = ddim_sample(guided, x_T, steps, steps.steps, stepped)
             decoded = put_back(model.autoencoder.decode(y0), view, picture)
             return Step(decoded, composite(decoded, picture, opacity(grid, view, self.feather), view), region)
 

@@ -66,7 +66,8 @@ class InstructPix2Pix(Settings):
 
         guided = dual(model.denoise, text, null, condition, self.guidance, self.image_guidance)
         generator = torch.Generator().manual_seed(request.seed)
-        x0 = euler_ancestral_sample(guided, image, model.alphas_cumprod, self.steps, generator, stepped)
+        with model.same_texts():
+            x0 = euler_ancestral_sample(guided, image, model.alphas_cumprod, self.steps, generator, stepped)
         decoded = put_back(model.autoencoder.decode(x0), view, picture)
         result = decoded
         if mask is not None:

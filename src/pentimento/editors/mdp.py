@@ -122,8 +122,10 @@ class MDP(Settings):
         known = PATHS.find(model, key)
         if known is None:
             before, null = model.encode_text([caption, ""]).split(1)  # (1, tokens, d) each
-            trajectory = inverted(model, pixels, caption, before, steps, steps.steps, self.inversion_timestep, watch)
-            known = null_text(model, trajectory, before, null, steps, self.guidance, self.inner_steps, watch)
+            with model.same_texts():
+                timestep = self.inversion_timestep
+                trajectory = inverted(model, pixels, caption, before, steps, steps.steps, timestep, watch)
+                known = null_text(model, trajectory, before, null, steps, self.guidance, self.inner_steps, watch)
             PATHS.keep(model, key, known)
         return known
 

@@ -69,7 +69,8 @@ class SDEdit(Settings):
                 watch("edit", k - level, k)
                 return x
 
-            y0 = ddim_sample(classifier_free(model.denoise, after, null, self.guidance), x_k, steps, k, stepped)
+            with model.same_texts():
+                y0 = ddim_sample(classifier_free(model.denoise, after, null, self.guidance), x_k, steps, k, stepped)
             decoded = put_back(model.autoencoder.decode(y0), view, picture)
             return finished(decoded, picture, view, mask, model, self)
 
