@@ -191,7 +191,7 @@ def diffusers_edit(
     warnings.filterwarnings("ignore", category=FutureWarning, module="diffusers")
     betas = betas_from_alphas(model.alphas_cumprod).cpu().numpy()
     common = {"trained_betas": betas, "clip_sample": False, "set_alpha_to_one": False, "steps_offset": 1}
-    unet, vae = (model.network, model.autoencoder.network) if options.toy else (model.unet, model.autoencoder.vae)
+    unet, vae = (model.unet, model.autoencoder.network) if options.toy else (model.unet, model.autoencoder.vae)
     pipeline = StableDiffusionDiffEditPipeline(
         vae=vae,
         text_encoder=None if options.toy else model.text_encoder,

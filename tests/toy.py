@@ -6,6 +6,7 @@ planner of one rule, a captioner of two answers. Every part that a test may want
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -16,7 +17,7 @@ from diffusers import AutoencoderKL, UNet2DConditionModel
 from PIL import Image
 from torch import Tensor
 
-from pentimento.diffusion.attention import cross_attentions
+from pentimento.diffusion.attention import Kept, cross_attentions
 from pentimento.diffusion.schedule import scaled_linear_alphas_cumprod
 from pentimento.errors import NothingFound, PackError, PlanError
 from pentimento.values import Box, Found, Learned, Plan
@@ -91,6 +92,9 @@ class ToyDiffusion:
     def denoise(self, x: Tensor, t: Tensor, text: Tensor) -> Tensor:
         self.calls.append(len(x))
         return self.unet(x, t, encoder_hidden_states=text).sample
+
+    def same_texts(self) -> AbstractContextManager[Any]:
+        return Kept(self.unet)
 
 
 class ToySegmenter:

@@ -1,6 +1,7 @@
 """What editors ask of a pack, as Protocols: editors know these and no pack; packs fulfil them and know no editor."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -56,6 +57,10 @@ class Diffusion(Protocol):
 
     def denoise(self, x: Tensor, t: Tensor, text: Tensor) -> Tensor:
         """eps predicted for x (b, channels, h, w) at integer timesteps t (b,), given token states."""
+        ...
+
+    def same_texts(self) -> AbstractContextManager[Any]:
+        """A context for asking about the same few texts again and again: quicker, and the same to the last bit."""
         ...
 
 

@@ -30,6 +30,8 @@ Threshold = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 """A score below which something counts as absent."""
 Pixels = Annotated[int, Field(ge=0, le=64)]
 """A width in the model's pixels."""
+Cells = Annotated[int, Field(ge=0, le=8)]
+"""A width in cells of the latent grid."""
 Margin = Annotated[float, Field(ge=0, le=8, allow_inf_nan=False)]
 """Room around a mask, in its longer sides."""
 Closeness = Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)]

@@ -82,7 +82,8 @@ class Row:
 def rows_of(pack: BenchPack) -> tuple[Row, ...]:
     """The rows of the protocol, fair ones last. Building a row loads nothing."""
     editor = InstructEdit(**{**pack.defaults.get("instructedit", {}), "pack": pack})
-    far = InstructEdit(**{**pack.defaults.get("instructedit", {}), "closest": 1.0, "pack": pack})
+    far = editor.model_copy(update={"closest": 1.0})
+    tight = editor.model_copy(update={"grow": 0})
     pix2pix = InstructPix2Pix(**{**pack.defaults.get("instructpix2pix", {}), "pack": pack})
     rules = Rules()
 
@@ -108,6 +109,7 @@ def rows_of(pack: BenchPack) -> tuple[Row, ...]:
         Row("InstructEdit, true plan", editor, frozenset({"plan"}), frozenset({"mask", "picture"})),
         Row("InstructEdit, true plan and mask", editor, frozenset({"plan", "mask"})),
         Row("InstructEdit, true plan and mask, without a close look", far, frozenset({"plan", "mask"})),
+        Row("InstructEdit, true plan and mask, without growth", tight, frozenset({"plan", "mask"})),
         Row("InstructPix2Pix", pix2pix, timed=True),
     )
 
@@ -144,7 +146,8 @@ def score(task: Task, row: Row, made: Attempt, instruments: Instruments) -> Outc
         if not inside.all():
             measured["PSNR outside"] = psnr(decoded, truth.after, ~inside)
         acted = result.mask if result.mask is not None else inside
-        outside = ~near(acted, instruments.cell)
+        grown = 1 + result.record.get("settings", {}).get("grow", 0)
+        outside = ~near(acted, instruments.cell * grown)
         if outside.any():
             measured["identical outside"] = float(is_identical(image, before, outside))
         if instruments.judge is not None:

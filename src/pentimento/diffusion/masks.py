@@ -16,12 +16,20 @@ from .latents import View, overlap, seen
 ToGrid = Literal["area", "nearest"]
 
 
-def latent_mask(mask: np.ndarray, view: View, factor: int, to_grid: ToGrid = "area") -> Tensor:
+def latent_mask(mask: np.ndarray, view: View, factor: int, to_grid: ToGrid = "area", grow: int = 0) -> Tensor:
     """The mask (h, w) on the latent grid of the view: bool (1, 1, size / factor, size / factor).
 
     "area" takes every cell that a masked pixel touches, so thin parts stay; "nearest" looks at cell centres only, as
-    the authors' code does, and loses them.
+    the authors' code does, and loses them. Then it grows by so many cells to all sides: a new thing seldom has the
+    outline of the old one.
     """
+    grid = _on_grid(mask, view, factor, to_grid)
+    if not grow:
+        return grid
+    return F.max_pool2d(grid.float(), 2 * grow + 1, stride=1, padding=grow) > 0
+
+
+def _on_grid(mask: np.ndarray, view: View, factor: int, to_grid: ToGrid) -> Tensor:
     cells, pixels = view.size // factor, view.side
     part = torch.from_numpy(np.ascontiguousarray(seen(mask, view), dtype=np.float32))  # (side, side)
     if to_grid == "nearest":

@@ -40,6 +40,8 @@ class Reading(Protocol):
     @property
     def mask_to_grid(self) -> ToGrid: ...
     @property
+    def grow(self) -> int: ...
+    @property
     def feather(self) -> int: ...
     @property
     def context(self) -> float: ...
@@ -98,7 +100,8 @@ def edit_read(
         return x
 
     generator = torch.Generator().manual_seed(request.seed)
-    with saying(model.denoise, model, 1 if guidance else 0) as denoise:  # guidance 0 has no text branch
+    rows = 1 if guidance else 0  # guidance 0 has no text branch
+    with model.same_texts(), saying(model.denoise, model, rows) as denoise:
         guided = dual(denoise, text, null, condition, guidance, settings.image_guidance)
         x0 = euler_ancestral_sample(guided, image, model.alphas_cumprod, settings.steps, generator, stepped)
     decoded = put_back(model.autoencoder.decode(x0), view, picture)

@@ -9,7 +9,7 @@ from pydantic import Field, SkipValidation
 
 from ..diffusion.masks import ToGrid
 from ..roles import Pack
-from ..settings import Closeness, GuidanceScale, Margin, Pixels, Settings, Steps
+from ..settings import Cells, Closeness, GuidanceScale, Margin, Pixels, Settings, Steps
 from ..values import Request, Result
 from .instructed import ImageLatents, edit_read, in_words
 from .requests import Watch, instruction_of, unwatched
@@ -31,6 +31,7 @@ class InstructPix2Pix(Settings):
     image_guidance: GuidanceScale = Field(1.5, description="guidance scale towards the picture")
     image_latents: ImageLatents = Field("scaled", description="scale of the picture's latents")
     mask_to_grid: ToGrid = Field("area", description="how a given mask comes onto the latent grid")
+    grow: Cells = Field(0, description="cells of the latent grid by which the mask grows to all sides")
     feather: Pixels = Field(2, description="soft border inside a given mask, in the model's pixels")
     context: Margin = Field(0.5, description="margin around a mask in large pictures, in mask sides")
     closest: Closeness = Field(

@@ -18,7 +18,7 @@ from ..diffusion.objectives import draw_noise
 from ..diffusion.samplers import ddim_sample
 from ..diffusion.schedule import encoding_level, levels
 from ..roles import Pack
-from ..settings import Closeness, EncodingRatio, GuidanceScale, Margin, Pixels, Settings, Steps
+from ..settings import Cells, Closeness, EncodingRatio, GuidanceScale, Margin, Pixels, Settings, Steps
 from ..values import Plan, Request, Result
 from .masked import finished
 from .planned import Description, Step, everywhere, one_after_the_other
@@ -38,6 +38,7 @@ class SDEdit(Settings):
     guidance: GuidanceScale = Field(7.5, description="guidance scale towards the caption after the edit")
     description: Description = Field("unclear", description="when the captioner describes the picture to the planner")
     mask_to_grid: ToGrid = Field("area", description="how a given mask comes onto the latent grid")
+    grow: Cells = Field(0, description="cells of the latent grid by which the mask grows to all sides")
     feather: Pixels = Field(2, description="soft border inside a given mask, in the model's pixels")
     context: Margin = Field(0.5, description="margin around a mask in large pictures, in mask sides")
     closest: Closeness = Field(
@@ -69,7 +70,8 @@ class SDEdit(Settings):
                 watch("edit", k - level, k)
                 return x
 
-            y0 = ddim_sample(classifier_free(model.denoise, after, null, self.guidance), x_k, steps, k, stepped)
+            with model.same_texts():
+                y0 = ddim_sample(classifier_free(model.denoise, after, null, self.guidance), x_k, steps, k, stepped)
             decoded = put_back(model.autoencoder.decode(y0), view, picture)
             return finished(decoded, picture, view, mask, model, self)
 

@@ -10,7 +10,7 @@ from pydantic import Field, SkipValidation
 
 from ..diffusion.masks import ToGrid
 from ..roles import Pack
-from ..settings import Closeness, GuidanceScale, Margin, Pixels, Settings, Steps, Strength
+from ..settings import Cells, Closeness, GuidanceScale, Margin, Pixels, Settings, Steps, Strength
 from ..values import Request, Result
 from .instructed import ImageLatents, edit_read, learned_of, learned_saying, said_after
 from .requests import Watch, unwatched
@@ -29,6 +29,7 @@ class Visii(Settings):
     strength: Strength = Field(1.0, description="factor of the guidance scale: below 1 a weaker effect, 0 none")
     image_latents: ImageLatents = Field("scaled", description="scale of the picture's latents")
     mask_to_grid: ToGrid = Field("area", description="how a given mask comes onto the latent grid")
+    grow: Cells = Field(0, description="cells of the latent grid by which the mask grows to all sides")
     feather: Pixels = Field(2, description="soft border inside a given mask, in the model's pixels")
     context: Margin = Field(0.5, description="margin around a mask in large pictures, in mask sides")
     closest: Closeness = Field(

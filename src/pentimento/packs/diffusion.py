@@ -6,6 +6,7 @@ Tensors come back in fp32 on the device that they came from, so that nobody outs
 import hashlib
 import json
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -14,6 +15,7 @@ from typing import Any, Literal, get_args
 import torch
 from torch import Tensor, nn
 
+from ..diffusion.attention import Kept
 from ..diffusion.objectives import eps_of_v
 from ..errors import PackError
 from .placement import Placement
@@ -93,6 +95,10 @@ class LatentDiffusion:
             out = self.unet(x.to(device), t.to(device), encoder_hidden_states=text.to(device)).sample
         out = out.float().to(x.device)
         return out if self.prediction == "epsilon" else eps_of_v(out, x[:, : out.shape[1]], t, self.alphas_cumprod)
+
+    def same_texts(self) -> AbstractContextManager[Any]:
+        """Keys and values of the last texts stay in the U-Net's cross-attention layers while it lasts."""
+        return Kept(self.unet)
 
 
 def load_latent_diffusion(
