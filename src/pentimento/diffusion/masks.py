@@ -68,9 +68,13 @@ def opacity(grid: Tensor, view: View, feather: int) -> np.ndarray:
         shrunk = -F.max_pool2d(F.pad(-shrunk, (1, 1, 1, 1), mode="replicate"), 3, stride=1)
         total = total + shrunk
     smooth = F.interpolate(total / (feather + 1), size=(view.side, view.side), mode="bilinear", align_corners=False)
-    centres = (2 * torch.arange(view.side) + 1) * grid.shape[-1] // (2 * view.side)
-    inside = grid[0, 0][centres][:, centres]  # (side, side)
-    return (smooth[0, 0] * inside).numpy()
+    return (smooth[0, 0] * at_pixels(grid, view)).numpy()
+
+
+def at_pixels(grid: Tensor, view: View) -> Tensor:
+    """For each pixel of the view the cell of grid (1, 1, g, g) that its centre lies in, (side, side)."""
+    cells = (2 * torch.arange(view.side) + 1) * grid.shape[-1] // (2 * view.side)
+    return grid[0, 0].cpu()[cells][:, cells]
 
 
 def composite(decoded: Image.Image, picture: Image.Image, alpha: np.ndarray, view: View) -> Image.Image:

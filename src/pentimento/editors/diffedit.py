@@ -14,7 +14,7 @@ from torch import Tensor
 
 from ..diffusion.guidance import classifier_free
 from ..diffusion.latents import View, choose_view, look, overlap
-from ..diffusion.masks import ToGrid
+from ..diffusion.masks import ToGrid, at_pixels
 from ..diffusion.objectives import draw_noise, q_sample
 from ..diffusion.samplers import InversionTimestep
 from ..errors import NothingFound
@@ -106,8 +106,7 @@ def relative(apart: Tensor) -> Tensor:
 
 def on_picture(grid: Tensor, view: View, picture: Image.Image) -> np.ndarray:
     """Cells of the view's latent grid, bool (1, 1, g, g), as pixels of the picture, bool (h, w)."""
-    cells = (2 * torch.arange(view.side) + 1) * grid.shape[-1] // (2 * view.side)
-    pixels = grid[0, 0].cpu()[cells][:, cells].numpy()  # (side, side)
+    pixels = at_pixels(grid, view).numpy()  # (side, side)
     mask, meet = np.zeros((picture.height, picture.width), dtype=bool), overlap(view, picture.height, picture.width)
     mask[meet.picture] = pixels[meet.view]
     return mask

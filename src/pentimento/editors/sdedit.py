@@ -14,7 +14,7 @@ from torch import Tensor
 from ..diffusion.guidance import classifier_free
 from ..diffusion.latents import choose_view, look, put_back
 from ..diffusion.masks import ToGrid
-from ..diffusion.objectives import draw_noise
+from ..diffusion.objectives import draw_noise, q_sample
 from ..diffusion.samplers import ddim_sample
 from ..diffusion.schedule import encoding_level, levels
 from ..roles import Pack
@@ -63,8 +63,8 @@ class SDEdit(Settings):
                 mask if mask is not None else everywhere(picture), model.size, self.context, self.closest
             )
             x0 = model.autoencoder.encode(look(picture, view)).float()
-            alpha = steps.alphas[k]
-            x_k = alpha.sqrt() * x0 + (1 - alpha).sqrt() * draw_noise(x0, torch.Generator().manual_seed(request.seed))
+            noise = draw_noise(x0, torch.Generator().manual_seed(request.seed))
+            x_k = q_sample(x0, noise, steps.times[k : k + 1], model.alphas_cumprod)
 
             def stepped(level: int, x: Tensor) -> Tensor:
                 watch("edit", k - level, k)
