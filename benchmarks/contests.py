@@ -95,7 +95,7 @@ def instructedit_at_equal_rows(pack: Any, toy: bool, numbers: Numbers) -> Contes
 
     whole, another = everywhere(picture), PLAN.model_copy(update={"after": "photo of a horse and a dog"})
     return Contest(
-        lambda: anew(mask), lambda: theirs(mask), unet_of(model, toy), equal_rows=True,
+        lambda: anew(mask), lambda: theirs(mask), model.unet, equal_rows=True,
         again=lambda: ours(mask, another), twins=(lambda: anew(whole), lambda: theirs(whole)),
         background_error=background_error,
     )  # fmt: skip
@@ -129,7 +129,7 @@ def instructedit_at_defaults(pack: Any, toy: bool) -> Contest:
                 mask_image=mask, image_latents=found.latents, generator=generator, **their.words(PLAN.after)
             ).images[0]
 
-    return Contest(ours, theirs, unet_of(model, toy))
+    return Contest(ours, theirs, model.unet)
 
 
 def instructpix2pix_at_equal_rows(pack: Any, toy: bool, numbers: Numbers) -> Contest:
@@ -168,16 +168,12 @@ def instructpix2pix_contest(pack: Any, toy: bool, ours: InstructPix2Pix, theirs:
         with their.computing():
             return their.pipeline(image=picture, generator=generator, **their.words(INSTRUCTION), **theirs).images[0]
 
-    return Contest(lambda: ours(Request(picture, INSTRUCTION)).decoded, painted, unet_of(model, toy))
+    return Contest(lambda: ours(Request(picture, INSTRUCTION)).decoded, painted, model.unet)
 
 
 def seen_by(pack: Any) -> Any:
     """The scale at which the pack's instruct model sees the picture's latents."""
     return InstructPix2Pix(**pack.defaults.get("instructpix2pix", {}), pack=pack).image_latents
-
-
-def unet_of(model: Any, toy: bool) -> Any:
-    return model.unet if toy else model.unet
 
 
 def scene(size: int) -> Image.Image:
