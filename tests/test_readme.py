@@ -17,7 +17,7 @@ from pentimento.recipes import RECIPES
 from toy import ToyPack, toy_picture
 
 ROOT = Path(__file__).parents[1]
-PAGES = ("README.md", "docs/world.md", "docs/protocol.md")
+PAGES = ("README.md", "docs/world.md", "docs/protocol.md", "docs/retouching.md")
 SLOW = ("train", "bench", "make", "study")
 
 

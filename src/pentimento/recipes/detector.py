@@ -291,8 +291,8 @@ def _false(look: Look, rng: np.random.Generator) -> tuple[str, str]:
         return str(rng.choice(absent)), "stuff"
     if dice < 0.96:
         groups = {NOUNS[noun].group for noun in present}
-        group = str(rng.choice([name for name in GROUPS if name not in groups]))
-        return str(rng.choice(GROUPS[group])), "thing"
+        absent = [word for name, words in GROUPS.items() if name not in groups for word in words]
+        return (str(rng.choice(absent)) if absent else ""), "thing"
     return pseudo_word(rng), "thing"
 
 
