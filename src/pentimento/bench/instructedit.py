@@ -82,8 +82,8 @@ class Row:
 def rows_of(pack: BenchPack) -> tuple[Row, ...]:
     """The rows of the protocol, fair ones last. Building a row loads nothing."""
     editor = InstructEdit(**{**pack.defaults.get("instructedit", {}), "pack": pack})
-    far = editor.model_copy(update={"closest": 1.0})
-    tight = editor.model_copy(update={"grow": 0})
+    close = editor.model_copy(update={"closest": 0.4, "grow": 0})
+    grown = editor.model_copy(update={"closest": 0.4, "grow": 1})
     pix2pix = InstructPix2Pix(**{**pack.defaults.get("instructpix2pix", {}), "pack": pack})
     rules = Rules()
 
@@ -108,8 +108,8 @@ def rows_of(pack: BenchPack) -> tuple[Row, ...]:
         Row("InstructEdit, true mask", editor, frozenset({"mask"}), frozenset({"plan", "picture"})),
         Row("InstructEdit, true plan", editor, frozenset({"plan"}), frozenset({"mask", "picture"})),
         Row("InstructEdit, true plan and mask", editor, frozenset({"plan", "mask"})),
-        Row("InstructEdit, true plan and mask, without a close look", far, frozenset({"plan", "mask"})),
-        Row("InstructEdit, true plan and mask, without growth", tight, frozenset({"plan", "mask"})),
+        Row("InstructEdit, true plan and mask, a close look", close, frozenset({"plan", "mask"})),
+        Row("InstructEdit, true plan and mask, a close look, grown", grown, frozenset({"plan", "mask"})),
         Row("InstructPix2Pix", pix2pix, timed=True),
     )
 
