@@ -116,6 +116,10 @@ class Clip(Protocol):
 
     def embed_images(self, images: Sequence[Image.Image]) -> Tensor: ...
 
+    def embed_pixels(self, pixels: Tensor) -> Tensor:
+        """Of pictures (b, 3, h, w) around [-1, 1], any size, on their device; with gradients, nothing clamped."""
+        ...
+
     def embed_texts(self, texts: Sequence[str]) -> Tensor: ...
 
 

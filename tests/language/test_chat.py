@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import torch
+from pydantic import BaseModel
 from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
@@ -36,7 +37,7 @@ class Scripted:
     def __init__(self, *lines: str):
         self.lines, self.heard = list(lines), list[tuple[Message, ...]]()
 
-    def __call__(self, talk: Sequence[Message]) -> str:
+    def __call__(self, talk: Sequence[Message], kind: type[BaseModel]) -> str:
         self.heard.append(tuple(talk))
         return self.lines.pop(0)
 
@@ -60,7 +61,7 @@ def test_quotes_and_full_stops_do_not_reach_the_captions() -> None:
 
 
 def test_a_fence_and_words_around_the_json_are_tolerated() -> None:
-    assert read_answer(f"Sure!\n```json\n{GOOD}\n```\nAnything else?").edits[0].find == ("cat",)
+    assert read_answer(f"Sure!\n```json\n{GOOD}\n```\nAnything else?", ChatAnswer).edits[0].find == ("cat",)
 
 
 @pytest.mark.parametrize(
@@ -100,7 +101,9 @@ def test_the_prompt_holds_the_context_the_schema_and_three_examples() -> None:
     first, *examples = opening()
     assert first.role == "system" and '"ChatEdit"' in first.content and "{schema}" not in first.content
     assert [message.role for message in examples] == ["user", "assistant"] * 3
-    kinds = [read_answer(message.content).edits[0].kind for message in examples if message.role == "assistant"]
+    kinds = [
+        read_answer(message.content, ChatAnswer).edits[0].kind for message in examples if message.role == "assistant"
+    ]
     assert kinds == ["replace", "add", "remove"]
 
 
@@ -133,9 +136,9 @@ def test_the_endpoint_is_asked_for_json_by_our_schema() -> None:
         return SimpleNamespace(choices=[SimpleNamespace(message=SimpleNamespace(content=GOOD))])
 
     client = SimpleNamespace(chat=SimpleNamespace(completions=SimpleNamespace(create=create)))
-    settings = ChatSettings(model="some-model", temperature=0.6)
-    assert completed(client, settings, [Message("user", "hello")]) == GOOD
-    assert asked["model"] == "some-model" and asked["temperature"] == 0.6
+    settings = ChatSettings(model="some-model", temperature=0.6, seed=3)
+    assert completed(client, settings, [Message("user", "hello")], ChatAnswer) == GOOD
+    assert asked["model"] == "some-model" and asked["temperature"] == 0.6 and asked["seed"] == 3
     assert asked["messages"] == [{"role": "user", "content": "hello"}]
     assert asked["response_format"]["json_schema"]["schema"] == ChatAnswer.model_json_schema()
 

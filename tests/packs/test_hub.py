@@ -30,7 +30,7 @@ from transformers import (
 )
 
 from pentimento import roles
-from pentimento.language.chat import Message
+from pentimento.language.chat import ChatAnswer, Message
 from pentimento.packs import Role, open_pack, seal
 from pentimento.values import Box
 
@@ -227,4 +227,4 @@ def test_a_local_language_model_plans(tmp_path):
     planner = open_pack(tmp_path, device="cpu", dtype="fp32").planner
     assert isinstance(planner, roles.Planner)
     talk = (Message("system", "abc"), Message("user", "add"))
-    assert planner.complete(talk) == planner.complete(talk)
+    assert planner.complete(talk, ChatAnswer) == planner.complete(talk, ChatAnswer)
