@@ -92,6 +92,17 @@ def test_bf16_answers_in_fp32_and_close_to_fp32(folder):
     assert torch.allclose(one, other, atol=0.05)
 
 
+@torch.no_grad()
+@pytest.mark.parametrize("dtype", ["fp32", "bf16"])
+def test_texts_that_stay_change_no_bit_in_any_arithmetic(folder, dtype):
+    model = open_pack(folder, device="cpu", dtype=dtype).text_to_image
+    x, t, text = torch.randn(2, 4, 8, 8), torch.tensor([900, 900]), model.encode_text(["a", "b"])
+    plain = [model.denoise(x, t - step, text) for step in range(3)]
+    with model.same_texts():
+        kept = [model.denoise(x, t - step, text) for step in range(3)]
+    assert all(torch.equal(a, b) for a, b in zip(plain, kept, strict=True))
+
+
 def test_the_noise_schedule_is_the_schedulers_own(folder):
     model = opened(folder).text_to_image
     assert torch.equal(model.alphas_cumprod, DDIMScheduler.from_pretrained(folder / "scheduler").alphas_cumprod)

@@ -190,9 +190,10 @@ class Kept:
         plain = projection.forward
 
         def once(states: Tensor) -> Tensor:
-            if self._now is None or self._now[0] is not states or torch.is_grad_enabled():
+            now = self._now
+            if now is None or now[0] is not states or torch.is_grad_enabled():
                 return plain(states)
-            known = self._now[1].projected
+            known = now[1].projected
             if projection not in known:
                 known[projection] = plain(states)
             return known[projection]
