@@ -16,7 +16,7 @@ from pentimento.errors import PackError
 from pentimento.language import tagger
 from pentimento.packs import Role, catalogue, open_pack, read_manifest, seal, verify, write_card
 from pentimento.packs.guard import hide_broken_torchvision
-from pentimento.packs.miniature_pack import ROLES, finish, install
+from pentimento.packs.miniature_pack import ROLES, finish, install, with_runs
 from pentimento.packs.pack import METHODS, quiet
 from pentimento.packs.placement import place
 from pentimento.vision import detector, segmenter
@@ -304,16 +304,29 @@ def test_the_card_holds_the_runs_and_the_scores(tmp_path):
         "images": 400_000, "minutes": 31.25, "loss": 0.1234, "finished": False, "hardware": "x86_64 CPU",
         "processes": 1, "settings": {"lr": 0.001, "seed": 0},
     }  # fmt: skip
-    card = write_card(tmp_path, "The miniature", {"autoencoder": report}, {"PSNR": "30.1 dB (n = 64)"}, "Drawn world.")
+    runs = {"autoencoder": [{**report, "images": 1_000, "minutes": 1.0}, report]}
+    card = write_card(tmp_path, "The miniature", runs, {"PSNR": "30.1 dB (n = 64)"}, "Drawn world.")
     text = card.read_text()
     for words in (
-        "| autoencoder | 400,000 | 31.2 |",
+        "| autoencoder | 1,000 + 400,000 | 32.2 |",
         "no, stopped by time",
         "30.1 dB (n = 64)",
         "lr 0.001",
         "Drawn world.",
     ):
         assert words in text
+
+
+def test_the_pack_keeps_the_reports_of_earlier_runs_and_one_for_a_run_that_went_on(tmp_path):
+    def report(images: int, seed: int) -> dict:
+        return {"images": images, "minutes": images / 10, "settings": {"seed": seed, "lr": 1e-3}}
+
+    (tmp_path / "clip").mkdir()
+    (tmp_path / "clip" / "report.json").write_text(json.dumps(report(30, 1)))
+    known = {"clip": [report(50, 0), report(20, 1)], "vae": [report(5, 0)]}
+    assert with_runs(known, tmp_path) == {"clip": [report(50, 0), report(30, 1)], "vae": [report(5, 0)]}
+    (tmp_path / "clip" / "report.json").write_text(json.dumps(report(30, 2)))
+    assert [r["images"] for r in with_runs(known, tmp_path)["clip"]] == [50, 20, 30]
 
 
 def test_the_miniature_is_sealed_with_what_is_trained_and_installed_whole(tmp_path):
@@ -326,7 +339,7 @@ def test_the_miniature_is_sealed_with_what_is_trained_and_installed_whole(tmp_pa
     assert (manifest.name, list(manifest.roles)) == ("miniature", ["clip"])
     install(trained, installed)
     assert "61 % (n = 200)" in (installed / "CARD.md").read_text()
-    assert sorted(p.name for p in installed.iterdir()) == ["CARD.md", "clip", "manifest.json"]
+    assert sorted(p.name for p in installed.iterdir()) == ["CARD.md", "clip", "manifest.json", "reports.json"]
     pack = opened(installed)
     assert isinstance(pack.clip, roles.Clip) and pack.hash == manifest.hash
     (trained / "clip" / "config.json").write_text("{}")

@@ -3,10 +3,11 @@
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from ..errors import PackError
 from .manifest import MANIFEST, Manifest, Role, read_manifest, verify
-from .sealing import read_json, seal, write_card
+from .sealing import read_json, seal, write_card, write_json
 
 
 def _painter(name: str) -> Role:
@@ -33,6 +34,7 @@ ROLES: Mapping[str, Role] = {
     "perceptual": Role(kind="perceptual", components={"model": "perceptual"}),
 }
 """The folders that the recipes export."""
+REPORTS = "reports.json"
 LIMITS = """\
 Models of a drawn world, trained from nothing on that world alone: they know its nouns, colours and
 effects, and no photograph. Stored in fp16, to be computed in fp32 or bf16. Scores on this pack compare methods with
@@ -40,9 +42,10 @@ each other; they say nothing about the published checkpoints."""
 
 
 def finish(folder: Path, runs: Path, version: str) -> Manifest:
-    """Seal the roles that are trained in `folder`, and write its CARD.md from runs/*/report.json and scores.json.
+    """Seal the roles that are trained in `folder`, and write its CARD.md from its reports and scores.json.
 
-    scores.json in the folder maps what was measured to its figure in words.
+    reports.json in the folder holds the report of every run that its models went through, by recipe, the oldest first;
+    those of runs/*/report.json are added. scores.json maps what was measured to its figure in words.
     Raises: PackError when nothing is trained there, or a file cannot be sealed.
     """
     trained = {
@@ -51,10 +54,30 @@ def finish(folder: Path, runs: Path, version: str) -> Manifest:
     if not trained:
         raise PackError(f"{folder} holds no trained model: run runs/miniature.sh, or one recipe at least")
     scores = read_json(folder / "scores.json")
-    reports = {path.parent.name: read_json(path) for path in sorted(runs.glob("*/report.json"))}
+    reports = with_runs(read_json(folder / REPORTS), runs)
+    write_json(folder / REPORTS, reports)
     manifest = seal(folder, "miniature", version, trained, notes="Trained on the drawn world by runs/miniature.sh.")
     write_card(folder, f"The miniature, version {version}", reports, scores, LIMITS)
     return manifest
+
+
+def with_runs(reports: Mapping[str, list[dict[str, Any]]], runs: Path) -> dict[str, list[dict[str, Any]]]:
+    """The reports with those of the runs below `runs`; a run that went on takes the place of its earlier report."""
+    known = {recipe: list(stretches) for recipe, stretches in reports.items()}
+    for path in sorted(runs.glob("*/report.json")):
+        report = read_json(path)
+        stretches = known.setdefault(path.parent.name, [])
+        if stretches and _same_run(stretches[-1], report):
+            stretches.pop()
+        stretches.append(report)
+    return dict(sorted(known.items()))
+
+
+def _same_run(earlier: Mapping[str, Any], later: Mapping[str, Any]) -> bool:
+    """Whether one report goes on where the other stopped: the settings that may not change within a run are equal."""
+    fixed = ("batch_size", "lr", "warmup_images", "ema", "seed")
+    same = all(earlier["settings"].get(name) == later["settings"].get(name) for name in fixed)
+    return same and earlier["images"] <= later["images"] and earlier["minutes"] <= later["minutes"]
 
 
 def install(source: Path, target: Path) -> None:
@@ -66,7 +89,7 @@ def install(source: Path, target: Path) -> None:
     verify(source, manifest)
     partial, old = target.parent / f".{target.name}.partial", target.parent / f".{target.name}.old"
     shutil.rmtree(partial, ignore_errors=True)
-    for path in (MANIFEST, "CARD.md", *manifest.files):
+    for path in (MANIFEST, "CARD.md", REPORTS, *manifest.files):
         if path in manifest.files or (source / path).is_file():
             (partial / path).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(source / path, partial / path)

@@ -125,6 +125,11 @@ def _save(tensors: dict[str, Tensor], path: Path, metadata: dict[str, str]) -> N
     os.replace(partial, path)
 
 
+def write_json(path: Path, value: Any) -> None:
+    """Write a value as JSON; the file is the old one or the whole new one."""
+    _replace(path, json.dumps(value, indent=1) + "\n")
+
+
 def _replace(path: Path, text: str) -> None:
     partial = path.with_name(f".{path.name}.partial")
     partial.write_text(text)
@@ -132,31 +137,35 @@ def _replace(path: Path, text: str) -> None:
 
 
 def write_card(
-    folder: Path, title: str, reports: Mapping[str, Mapping[str, Any]], scores: Mapping[str, str], text: str = ""
+    folder: Path,
+    title: str,
+    reports: Mapping[str, Sequence[Mapping[str, Any]]],
+    scores: Mapping[str, str],
+    text: str = "",
 ) -> Path:
     """Write CARD.md: how each model was trained, from the runs' own reports, and the held-out scores as given.
 
-    `reports` maps recipes to the content of their report.json; `scores` maps what was measured to its figure in
-    words, with n; `text` is what else people should know (limits, licences).
+    `reports` maps recipes to the reports of the runs that their model went through, the oldest first; `scores` maps
+    what was measured to its figure in words, with n; `text` is what else people should know (limits, licences).
     """
     lines = [f"# {title}", "", *([text.strip(), ""] if text else []), "## How it was trained", ""]
     lines += _table(
-        ("recipe", "images seen", "minutes", "hardware", "last training loss", "all images seen"),
+        ("recipe", "images seen, run by run", "minutes", "hardware", "last training loss", "all images seen"),
         [
             (
-                recipe, f"{report['images']:,}", f"{report['minutes']:.1f}",
-                f"{report['processes']} x {report['hardware']}", f"{report['loss']:.4g}",
-                "yes" if report["finished"] else "no, stopped by time",
+                recipe, " + ".join(f"{run['images']:,}" for run in runs), f"{sum(run['minutes'] for run in runs):.1f}",
+                f"{runs[-1]['processes']} x {runs[-1]['hardware']}", f"{runs[-1]['loss']:.4g}",
+                "yes" if runs[-1]["finished"] else "no, stopped by time",
             )
-            for recipe, report in reports.items()
+            for recipe, runs in reports.items()
         ],
     )  # fmt: skip
     lines += ["", "## Held-out scores", ""]
     lines += _table(("what", "score"), list(scores.items())) if scores else ["None were measured."]
     lines += ["", "## Settings", ""]
     lines += [
-        f"- **{recipe}**: " + ", ".join(f"{key} {value}" for key, value in report["settings"].items())
-        for recipe, report in reports.items()
+        f"- **{recipe}**: " + ", ".join(f"{key} {value}" for key, value in runs[-1]["settings"].items())
+        for recipe, runs in reports.items()
     ]
     path = folder / "CARD.md"
     _replace(path, "\n".join(lines) + "\n")
