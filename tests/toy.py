@@ -18,7 +18,7 @@ from torch import Tensor
 
 from pentimento.diffusion.schedule import scaled_linear_alphas_cumprod
 from pentimento.errors import NothingFound, PackError, PlanError
-from pentimento.values import Box, Found, Plan
+from pentimento.values import Box, Found, Plan, Word
 
 SIZE, FACTOR, CHANNELS, TOKENS, WIDTH = 64, 8, 4, 6, 16
 
@@ -70,7 +70,7 @@ class ToyAutoencoder:
 class ToyDiffusion:
     """`calls` counts the rows that the network was asked for: the cost of an edit."""
 
-    network: UNet2DConditionModel = field(default_factory=denoiser_network)
+    unet: UNet2DConditionModel = field(default_factory=denoiser_network)
     autoencoder: Any = field(default_factory=ToyAutoencoder)
     size: int = SIZE
     alphas_cumprod: Tensor = field(default_factory=scaled_linear_alphas_cumprod)
@@ -83,9 +83,12 @@ class ToyDiffusion:
         ]
         return torch.stack(states)
 
+    def words(self, text: str) -> tuple[Word, ...]:
+        return tuple(Word(word, place, place + 1) for place, word in enumerate(text.split()[: TOKENS - 2], start=1))
+
     def denoise(self, x: Tensor, t: Tensor, text: Tensor) -> Tensor:
         self.calls.append(len(x))
-        return self.network(x, t, encoder_hidden_states=text).sample
+        return self.unet(x, t, encoder_hidden_states=text).sample
 
 
 class ToySegmenter:

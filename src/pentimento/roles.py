@@ -1,13 +1,13 @@
 """What editors ask of a pack, as Protocols: editors know these and no pack; packs fulfil them and know no editor."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from PIL import Image
-from torch import Tensor
+from torch import Tensor, nn
 
-from .values import Box, Found, Plan, Segment
+from .values import Box, Found, Plan, Segment, Word
 
 
 @runtime_checkable
@@ -34,15 +34,21 @@ class Autoencoder(Protocol):
 class Diffusion(Protocol):
     """A latent diffusion model with its autoencoder and text encoder (roles text_to_image, instruct, inpaint).
 
-    `size` is the native picture side in pixels. `alphas_cumprod` (T,) is the training noise schedule.
+    `size` is the native picture side in pixels. `alphas_cumprod` (T,) is the training noise schedule. `unet` is the
+    network itself, for what is put into its layers.
     """
 
     autoencoder: Autoencoder
     size: int
     alphas_cumprod: Tensor
+    unet: nn.Module
 
     def encode_text(self, texts: Sequence[str]) -> Tensor:
         """Token states, (b, tokens, d). The empty string is the null text."""
+        ...
+
+    def words(self, text: str) -> tuple[Word, ...]:
+        """The words of a text and where their tokens stand in `encode_text`'s states; what is cut off is left out."""
         ...
 
     def denoise(self, x: Tensor, t: Tensor, text: Tensor) -> Tensor:
@@ -127,5 +133,10 @@ class Pack(Protocol):
     def captioner(self) -> Captioner: ...
     @property
     def planner(self) -> Planner: ...
+    @property
+    def chat(self) -> Callable[..., str]:
+        """The language model behind the planner, a `language.chat.Complete`; a planner that is none is missing it."""
+        ...
+
     @property
     def clip(self) -> Clip: ...

@@ -33,7 +33,7 @@ def test_the_result_equals_diffusers_pipeline_on_the_same_weights() -> None:
             vae=model.autoencoder.network,
             text_encoder=None,
             tokenizer=None,
-            unet=model.network,
+            unet=model.unet,
             scheduler=EulerAncestralDiscreteScheduler(
                 beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear"
             ),
