@@ -8,11 +8,11 @@ tokens and reads them with regexes, we ask for JSON by schema, check it, ask aga
 
 import json
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
@@ -32,10 +32,6 @@ class Message:
 
     role: str
     content: str
-
-
-Complete = Callable[[Sequence[Message]], str]
-"""A conversation's next answer, as text."""
 
 
 class ChatSettings(BaseModel):
@@ -71,6 +67,13 @@ class ChatAnswer(BaseModel):
     edits: tuple[ChatEdit, ...] = Field(max_length=6, description="no entry when no change of a picture is asked for")
 
 
+class Complete(Protocol):
+    """A conversation's next answer, as text. An endpoint is held to the schema of `answer`; other models are only told
+    of it in the conversation."""
+
+    def __call__(self, talk: Sequence[Message], answer: type[BaseModel] = ChatAnswer) -> str: ...
+
+
 class Chat:
     """Words to plans by a language model (fulfils `roles.Planner`)."""
 
@@ -92,8 +95,11 @@ class Chat:
             try:
                 answer = read_answer(reply)
             except ValueError as problem:
-                error = _one_line(problem)
-                talk += [Message("assistant", reply[:2000]), Message("user", _text("retry").replace("{error}", error))]
+                error = one_line(problem)
+                talk += [
+                    Message("assistant", reply[:2000]),
+                    Message("user", prompt_text("retry").replace("{error}", error)),
+                ]
                 continue
             if not answer.edits:
                 raise PlanError(f"the language model sees no edit in {instruction[:60]!r}: say what to change")
@@ -105,8 +111,8 @@ class Chat:
 def opening() -> tuple[Message, ...]:
     """The context description and the three task examples, as a conversation's beginning."""
     schema = json.dumps(ChatAnswer.model_json_schema(), separators=(",", ":"))
-    talk = [Message("system", _text("context").replace("{schema}", schema))]
-    for example in _text("examples").strip().split("\n\n"):
+    talk = [Message("system", prompt_text("context").replace("{schema}", schema))]
+    for example in prompt_text("examples").strip().split("\n\n"):
         asked, answered = example.split("\n")
         talk += [Message("user", asked), Message("assistant", answered)]
     return tuple(talk)
@@ -117,6 +123,15 @@ def read_answer(reply: str) -> ChatAnswer:
 
     Raises ValueError (pydantic's ValidationError is one) when there is no valid answer.
     """
+    answer = ChatAnswer.model_validate(json_object(reply))
+    for edit in answer.edits:
+        if edit.kind in NEEDS_FIND and not edit.find:
+            raise ValueError(f"'find' is empty, but {edit.kind} needs something to find")
+    return answer
+
+
+def json_object(reply: str) -> Any:
+    """The first JSON object in a reply. Raises ValueError when there is none, or none that can be read."""
     start = reply.find("{")
     if start < 0:
         raise ValueError("no JSON object in the answer")
@@ -124,11 +139,7 @@ def read_answer(reply: str) -> ChatAnswer:
         value, _ = json.JSONDecoder().raw_decode(reply[start:])
     except RecursionError as error:
         raise ValueError("the JSON is nested too deeply") from error
-    answer = ChatAnswer.model_validate(value)
-    for edit in answer.edits:
-        if edit.kind in NEEDS_FIND and not edit.find:
-            raise ValueError(f"'find' is empty, but {edit.kind} needs something to find")
-    return answer
+    return value
 
 
 def load(folder: Path) -> Chat:
@@ -142,7 +153,7 @@ def load(folder: Path) -> Chat:
     try:
         settings = ChatSettings.model_validate_json(named.read_text(encoding="utf-8"))
     except ValidationError as error:
-        raise PackError(f"{named} cannot be used ({_one_line(error)}): mend it, or install the pack again") from error
+        raise PackError(f"{named} cannot be used ({one_line(error)}): mend it, or install the pack again") from error
     return Chat(connect(settings), settings)
 
 
@@ -164,21 +175,23 @@ def connect(settings: ChatSettings, key: str = "") -> Complete:
         raise PackError("no language model is named: set OPENAI_BASE_URL for a local server, or OPENAI_API_KEY")
     client = OpenAI(api_key=key or "none", base_url=base_url, timeout=settings.timeout)
 
-    def complete(talk: Sequence[Message]) -> str:
+    def complete(talk: Sequence[Message], answer: type[BaseModel] = ChatAnswer) -> str:
         try:
-            return completed(client, settings, talk)
+            return completed(client, settings, talk, answer)
         except OpenAIError as error:
             where = base_url or "the default endpoint"
             raise PlanError(
-                f"the language model at {where} does not answer ({_one_line(error)}): check its address"
+                f"the language model at {where} does not answer ({one_line(error)}): check its address"
             ) from error
 
     return complete
 
 
-def completed(client: Any, settings: ChatSettings, talk: Sequence[Message]) -> str:
-    """One answer of an `openai.OpenAI` client, asked for JSON by our schema."""
-    schema = {"name": "edits", "schema": ChatAnswer.model_json_schema()}
+def completed(
+    client: Any, settings: ChatSettings, talk: Sequence[Message], answer: type[BaseModel] = ChatAnswer
+) -> str:
+    """One answer of an `openai.OpenAI` client, asked for JSON by the schema of `answer`."""
+    schema = {"name": answer.__name__, "schema": answer.model_json_schema()}
     response = client.chat.completions.create(
         model=settings.model,
         messages=[{"role": message.role, "content": message.content} for message in talk],
@@ -200,9 +213,9 @@ def load_local(folder: Path, settings: ChatSettings) -> Complete:
         tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
         model = AutoModelForCausalLM.from_pretrained(folder, local_files_only=True, use_safetensors=True).eval()
     except (OSError, ValueError, KeyError) as error:
-        raise PackError(f"{folder} holds no causal language model ({_one_line(error)}): give its folder") from error
+        raise PackError(f"{folder} holds no causal language model ({one_line(error)}): give its folder") from error
 
-    def complete(talk: Sequence[Message]) -> str:
+    def complete(talk: Sequence[Message], answer: type[BaseModel] = ChatAnswer) -> str:
         import torch
 
         tokens = tokenizer(prompt_of(tokenizer, talk), return_tensors="pt")
@@ -244,11 +257,13 @@ def _quoted(instruction: str, description: str) -> str:
     return json.dumps({"instruction": instruction, "description": description}, ensure_ascii=False)
 
 
-def _text(name: str) -> str:
+def prompt_text(name: str) -> str:
+    """The text of a prompt in language/prompts."""
     return resources.files(__package__).joinpath("prompts", f"{name}.txt").read_text(encoding="utf-8")
 
 
-def _one_line(error: Exception) -> str:
+def one_line(error: Exception) -> str:
+    """What was wrong, in a line that a language model or a person can act on."""
     if isinstance(error, ValidationError):
         first = error.errors()[0]
         return f"{'.'.join(str(part) for part in first['loc'])}: {first['msg']}"

@@ -14,9 +14,10 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from PIL import Image
+from pydantic import BaseModel
 from torch import Tensor, nn
 
-from ..language.chat import Chat, Message, prompt_of
+from ..language.chat import Chat, ChatAnswer, Message, prompt_of
 from ..values import Box, Segment
 from .diffusion import ready
 from .placement import Placement
@@ -224,7 +225,7 @@ class LanguageModel:
     longest: int = 600
 
     @torch.no_grad()
-    def __call__(self, talk: Sequence[Message]) -> str:
+    def __call__(self, talk: Sequence[Message], answer: type[BaseModel] = ChatAnswer) -> str:
         tokens = self.tokenizer(prompt_of(self.tokenizer, talk), return_tensors="pt").to(self.model.device)
         ids = self.model.generate(
             **tokens, max_new_tokens=self.longest, do_sample=False, temperature=None, top_p=None, top_k=None,

@@ -11,6 +11,7 @@ from typing import Any
 from safetensors import SafetensorError
 
 from ..errors import PackError
+from ..language.chat import Complete
 from ..roles import BoxSegmenter, Captioner, Clip, Detector, Diffusion, Panoptic, Planner, Segmenter
 from .guard import hide_broken_torchvision
 from .manifest import MANIFEST, Manifest, locate, read_manifest, split_hub_id, verify
@@ -36,6 +37,9 @@ OWN_KINDS: Mapping[str, str] = {
     "perceptual": "pentimento.vision.perceptual",
 }
 """Kinds whose module has `load(folder)`; these models are small and stay in fp32 on the CPU."""
+
+CHAT_KINDS = ("chat", "transformers_chat")
+"""Kinds whose planner is a `language.chat.Chat`."""
 
 BOX_THRESHOLD = 0.3
 
@@ -130,6 +134,16 @@ class OpenPack:
     @cached_property
     def planner(self) -> Planner:
         return self.load("planner")
+
+    @cached_property
+    def chat(self) -> Complete:
+        """The language model behind the planner. Raises: PackError when the pack's planner is none."""
+        planner = self.manifest.roles.get("planner")
+        if planner is None or planner.kind not in CHAT_KINDS:
+            raise PackError(f"the pack {self.name!r} has no language model that writes: take a pack that has one")
+        loaded: Any = self.planner
+        complete: Complete = loaded.complete
+        return complete
 
     @cached_property
     def clip(self) -> Clip:
