@@ -1,301 +1,260 @@
-"""How fast InstructEdit is beside diffusers' DiffEdit pipeline, on the same weights, picture, mask and captions.
+"""How fast InstructEdit and InstructPix2Pix are beside diffusers' pipelines, on the same weights and picture.
 
-    python benchmarks/against_diffusers.py                      # the miniature pack
-    python benchmarks/against_diffusers.py --toy --repeats 5    # random weights, in seconds
-    python benchmarks/against_diffusers.py --pack sd15 --json speed.json
+    python benchmarks/against_diffusers.py                                    # the miniature pack
+    python benchmarks/against_diffusers.py --toy --repeats 3 --fresh 0        # random weights, in seconds
+    python benchmarks/against_diffusers.py --pack sd15 --dtype bf16 --json speed.json
+    python benchmarks/against_diffusers.py --only "InstructPix2Pix, equal rows"
 
-Both do the same work: encode, DDIM inversion at guidance 1 up to the encoding ratio, decoding with guidance inside the
-mask, decode. Warm times come from one process, in which the two take turns, so that whatever else the computer does
-falls on both; the ratio is taken turn by turn. Cold times (importing, loading, the first edit) and peak memory come
-from a fresh process each. diffusers keeps this pipeline among its deprecated ones.
+Four contests. "Equal rows" is the same work: the same steps, ratio, scales, picture and precision, and as many rows
+through the U-Net, which are counted.
+
+- InstructEdit, equal rows: mask and captions given. Ours: encode, DDIM inversion at guidance 1 up to the ratio, guided
+  decoding inside the mask, decode. diffusers' retired StableDiffusionDiffEditPipeline: `invert` at guidance 1, then its
+  call, with the same numbers. A second edit of the same picture by ours, whose inversion is kept, is timed too.
+- InstructEdit, own defaults. Ours: the whole edit from the instruction, with the pack's defaults: planner, segmenter,
+  inversion at guidance 1 (a row a step), guided decoding (two), the picture's own pixels put back. diffusers: both
+  captions given; `generate_mask` (10 noises, four predictions each, and 10 pictures encoded), `invert` (guidance 7.5,
+  two rows a step, 0.8 of 50 steps), its call (the same once more). Nothing but the purpose is the same.
+- InstructPix2Pix, equal rows: both run three rows a step, Euler ancestral, in the order text, picture, neither.
+- InstructPix2Pix, own defaults: ours with the pack's (20 steps where it names none), diffusers' 100.
+
+Where the algorithms are one and the same, so must the pictures be: they are compared, and in fp32 a difference of more
+than rounding ends the run. For InstructEdit this is done with the whole picture as the mask (see `contests`); how far
+the timed pictures are apart is printed as well. diffusers' InstructPix2Pix drops all guidance below an image guidance
+of 1, so that is refused here.
+
+Warm times come from one process, in which both take turns, so that whatever else the computer does falls on both; the
+ratio is taken turn by turn, with a 95 % bootstrap interval, by the clock and by the process's own CPU seconds, which
+mean more on a busy machine and nothing beside an accelerator. Cold times (importing, loading, the first edit) and peak
+memory come from a fresh process each.
 """
 
 import argparse
 import json
 import resource
-import statistics
 import subprocess
 import sys
-import warnings
-from collections.abc import Callable
-from contextlib import nullcontext
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from time import perf_counter
 from typing import Any
 
-import numpy as np
 from PIL import Image
+from turns import Apart, Took, apart, estimate, ratios, timed
 
 SIDES = ("pentimento", "diffusers")
+NAMES = (
+    "InstructEdit, equal rows", "InstructEdit, own defaults",
+    "InstructPix2Pix, equal rows", "InstructPix2Pix, own defaults",
+)  # fmt: skip
+ROUNDING = 2
+"""The most levels of 255 that equal pictures may be apart in fp32."""
 
 
 @dataclass(frozen=True)
 class Cold:
-    """A fresh process: seconds until it has the pack open and until its first edit is done; peak memory in MB."""
+    """A fresh process: seconds until it has the model open and until its first edit is done; peak memory in MB."""
 
     opened: float
     first_edit: float
     peak_memory: float
 
 
-@dataclass(frozen=True)
-class Estimate:
-    """A median with a 95 % bootstrap interval."""
-
-    median: float
-    low: float
-    high: float
-
-
-@dataclass(frozen=True)
-class Bench:
-    """One edit, ready to be done by either side; each call is a whole edit and returns the decoded picture."""
-
-    pentimento: Callable[[], Image.Image]
-    diffusers: Callable[[], Image.Image]
-    again: Callable[[], Image.Image]
-    reconstruction: Image.Image
-    outside: np.ndarray
-
-
 def main() -> None:
     options = parse()
     if options.cold:
-        print(json.dumps(asdict(cold(options))))
+        print(json.dumps(asdict(cold(options, options.cold))))
         return
     measured = measure(options)
     if options.json:
         options.json.write_text(json.dumps(measured, indent=2) + "\n")
-    print(table(measured))
+    print(in_words(measured))
 
 
-def parse() -> argparse.Namespace:
+def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--pack", default="miniature", help="name or folder of a pack")
     parser.add_argument("--toy", action="store_true", help="the tests' pack of random weights instead")
-    parser.add_argument("--repeats", type=int, default=9, help="turns; the first one warms up and is not counted")
+    parser.add_argument("--only", action="append", choices=NAMES, help="this contest; may be repeated")
+    parser.add_argument("--repeats", type=int, default=9, help="turns; one more, before them, warms up")
+    parser.add_argument("--fresh", type=int, default=2, help="rounds of fresh processes; the last one counts")
     parser.add_argument("--steps", type=int, default=50)
     parser.add_argument("--ratio", type=float, default=0.5)
     parser.add_argument("--guidance", type=float, default=7.5)
+    parser.add_argument(
+        "--instruct-steps", type=int, default=28, help="of InstructPix2Pix; (T - 1) / (steps - 1) whole"
+    )
+    parser.add_argument("--image-guidance", type=float, default=1.5)
+    parser.add_argument("--dtype", default="fp32", help="fp32, bf16, fp16 or auto")
     parser.add_argument("--json", type=Path, help="write the measurements here too")
     parser.add_argument("--cold", choices=SIDES, help=argparse.SUPPRESS)
-    return parser.parse_args()
+    options = parser.parse_args(arguments)
+    if options.image_guidance < 1:
+        parser.error("diffusers drops all guidance below an image guidance of 1: nothing equal is left to compare")
+    return options
 
 
 def measure(options: argparse.Namespace) -> dict[str, Any]:
     """All measurements, JSON-able."""
     import torch
 
-    rounds = [{side: cold_process(side) for side in SIDES} for _ in range(2)]  # the first one fills the disk cache
-    bench = prepare(options, open_model(options), sides=SIDES)
-    seconds: dict[str, list[float]] = {side: [] for side in (*SIDES, "again")}
-    pictures: dict[str, Image.Image] = {}
-    for turn in range(options.repeats + 1):
-        for side in SIDES if turn % 2 == 0 else SIDES[::-1]:
-            took, pictures[side] = timed(getattr(bench, side))
-            seconds[side].append(took)
-            if side == "pentimento":
-                seconds["again"].append(timed(bench.again)[0])
-    warm = {side: taken[1:] for side, taken in seconds.items()}
+    chosen = [name for name in NAMES if name in (options.only or NAMES)]
+    fresh = {name: [fresh_processes(name) for _ in range(options.fresh)] for name in chosen}
+    pack = open_it(options)
     return {
         "pack": "toy" if options.toy else options.pack,
-        "settings": {"steps": options.steps, "ratio": options.ratio, "guidance": options.guidance},
+        "dtype": options.dtype,
+        "settings": asdict(numbers(options)),
         "repeats": options.repeats,
         "threads": torch.get_num_threads(),
-        "cold": rounds[-1],
-        "warm_seconds": {side: asdict(estimate(warm[side])) for side in SIDES},
-        "diffusers_over_pentimento": asdict(estimate(ratios(warm["diffusers"], warm["pentimento"]))),
-        "second_edit_over_first": asdict(estimate(ratios(warm["again"], warm["pentimento"]))),
-        "background_error": {side: background_error(pictures[side], bench) for side in SIDES},
+        "contests": {
+            name: take_turns(name, prepared(name, options, pack), options) | {"cold": (fresh[name] or [None])[-1]}
+            for name in chosen
+        },
     }
 
 
-def cold(options: argparse.Namespace) -> Cold:
-    """What one side costs from nothing; to be called in a fresh process."""
+def take_turns(name: str, contest: Any, options: argparse.Namespace) -> dict[str, Any]:
+    """The sides' edits in turns, and whether they are the same edit. Ends the run when they should be and are not."""
+    rows: dict[str, int] = {}
+    spent: dict[str, list[Took]] = {side: [] for side in (*SIDES, "again")}
+    pictures: dict[str, Image.Image] = {}
+    passed: list[int] = []
+    hook = contest.unet.register_forward_pre_hook(lambda unet, inputs: passed.append(len(inputs[0])))
+    for turn in range(options.repeats + 1):
+        for side in SIDES if turn % 2 == 0 else SIDES[::-1]:
+            passed.clear()
+            took, pictures[side] = timed(getattr(contest, side))
+            rows[side] = sum(passed)
+            spent[side].append(took)
+            if side == "pentimento" and contest.again is not None:
+                spent["again"].append(timed(contest.again)[0])
+    hook.remove()
+    if contest.equal_rows and len(set(rows.values())) > 1:
+        raise SystemExit(f"{name}: not the same work, rows through the U-Net: {rows}")
+    clock = {side: [took.clock for took in taken[1:]] for side, taken in spent.items()}
+    cpu = {side: [took.cpu for took in taken[1:]] for side, taken in spent.items()}
+    found: dict[str, Any] = {
+        "rows": rows,
+        "warm_seconds": {side: asdict(estimate(clock[side])) for side in SIDES},
+        "diffusers_over_pentimento": asdict(estimate(ratios(clock["diffusers"], clock["pentimento"]))),
+        "diffusers_over_pentimento_cpu": asdict(estimate(ratios(cpu["diffusers"], cpu["pentimento"]))),
+        "timed_pictures_apart": asdict(apart(pictures["pentimento"], pictures["diffusers"])),
+    }
+    if contest.again is not None:
+        found["second_edit_over_first"] = asdict(estimate(ratios(clock["again"], clock["pentimento"])))
+    if contest.background_error is not None:
+        found["background_error"] = {side: contest.background_error(pictures[side]) for side in SIDES}
+    if contest.twins is not None:
+        found["twins_apart"] = asdict(agree(name, *(edit() for edit in contest.twins), options.dtype))
+    return found
+
+
+def agree(name: str, ours: Image.Image, theirs: Image.Image, dtype: str) -> Apart:
+    """How far two pictures are apart that should be equal; in fp32, more than rounding ends the run."""
+    found = apart(ours, theirs)
+    if dtype == "fp32" and found.most > ROUNDING:
+        raise SystemExit(
+            f"{name}: one algorithm, two pictures: {found.most} levels of 255 apart, {found.mean:.2f} on average, "
+            f"where rounding explains {ROUNDING}; times of different work are not compared"
+        )
+    return found
+
+
+def cold(options: argparse.Namespace, side: str) -> Cold:
+    """What one side's edit costs from nothing; to be called in a fresh process."""
     began = perf_counter()
-    model = open_model(options)
+    contest = prepared(options.only[-1], options, open_it(options))
     opened = perf_counter() - began
-    getattr(prepare(options, model, sides=(options.cold,)), options.cold)()
+    getattr(contest, side)()
     unit = 1e6 if sys.platform == "darwin" else 1e3  # bytes there, kilobytes elsewhere
     return Cold(opened, perf_counter() - began, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit)
 
 
-def cold_process(side: str) -> dict[str, float]:
-    """`cold` of one side in a process of its own, with this one's options."""
-    command = [sys.executable, *sys.argv, "--cold", side]
-    answer = subprocess.run(command, capture_output=True, text=True)
-    if answer.returncode != 0:
-        raise SystemExit(answer.stderr)
-    found: dict[str, float] = json.loads(answer.stdout.splitlines()[-1])
+def fresh_processes(name: str) -> dict[str, dict[str, float]]:
+    """`cold` of each side in a process of its own, with this one's options."""
+    found = {}
+    for side in SIDES:
+        command = [sys.executable, *sys.argv, "--only", name, "--cold", side]
+        answer = subprocess.run(command, capture_output=True, text=True)
+        if answer.returncode != 0:
+            raise SystemExit(answer.stderr)
+        found[side] = json.loads(answer.stdout.splitlines()[-1])
     return found
 
 
-def open_model(options: argparse.Namespace) -> Any:
-    """The pack, with its text_to_image loaded."""
+def open_it(options: argparse.Namespace) -> Any:
+    """The pack; its models load when they are first asked for."""
     if options.toy:
         sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
         from toy import ToyPack
 
-        pack: Any = ToyPack()
-    else:
-        from pentimento.packs import open_pack
+        return ToyPack()
+    from pentimento.packs import open_pack
 
-        pack = open_pack(options.pack)
-    pack.text_to_image.encode_text([""])
-    return pack
+    return open_pack(options.pack, dtype=options.dtype)
 
 
-def prepare(options: argparse.Namespace, pack: Any, sides: tuple[str, ...]) -> Bench:
-    """The same edit for both sides; diffusers' pipeline is only built when it takes part."""
-    import torch
+def numbers(options: argparse.Namespace) -> Any:
+    """The options that are settings of the edits."""
+    from contests import Numbers
 
-    from pentimento.diffusion.latents import View, look, to_picture
-    from pentimento.diffusion.masks import latent_mask
-    from pentimento.editors import InstructEdit
-    from pentimento.editors.trajectories import RECENT
-    from pentimento.values import Plan, Request
-
-    model = pack.text_to_image
-    picture, mask, noun = scene(options, model.size)
-    view = View(0, 0, model.size, model.size)
-    grid = latent_mask(mask, view, model.autoencoder.factor)
-    plan = Plan(find=(noun,), before=f"photo of a {noun}", after="photo of a tiger", kind="replace")
-    editor = InstructEdit(pack=pack, steps=options.steps, ratio=options.ratio, guidance=options.guidance)
-
-    def first() -> Image.Image:
-        RECENT.forget()
-        return editor(Request(picture, plan=plan, mask=mask)).decoded
-
-    def again() -> Image.Image:
-        return editor(Request(picture, plan=plan.model_copy(update={"after": "photo of a bus"}), mask=mask)).decoded
-
-    theirs = diffusers_edit(options, model, picture, grid, plan) if "diffusers" in sides else first
-    with torch.no_grad():
-        reconstruction = to_picture(model.autoencoder.decode(model.autoencoder.encode(look(picture, view)).float()))
-    outside = ~grid[0, 0].numpy().repeat(model.autoencoder.factor, 0).repeat(model.autoencoder.factor, 1)
-    return Bench(first, theirs, again, reconstruction, outside)
+    return Numbers(**{field.name: getattr(options, field.name) for field in fields(Numbers)})
 
 
-def diffusers_edit(
-    options: argparse.Namespace, model: Any, picture: Image.Image, grid: Any, plan: Any
-) -> Callable[[], Image.Image]:
-    """The edit by diffusers' pipeline over the very modules of the pack, in the pack's precision."""
-    import torch
-    from diffusers import DDIMInverseScheduler, DDIMScheduler, StableDiffusionDiffEditPipeline
-    from diffusers.utils import logging
+def prepared(name: str, options: argparse.Namespace, pack: Any) -> Any:
+    """The contest of that name."""
+    import contests
 
-    from pentimento.diffusion.schedule import betas_from_alphas
+    made: dict[str, Callable[[], contests.Contest]] = {
+        NAMES[0]: lambda: contests.instructedit_at_equal_rows(pack, options.toy, numbers(options)),
+        NAMES[1]: lambda: contests.instructedit_at_defaults(pack, options.toy),
+        NAMES[2]: lambda: contests.instructpix2pix_at_equal_rows(pack, options.toy, numbers(options)),
+        NAMES[3]: lambda: contests.instructpix2pix_at_defaults(pack, options.toy),
+    }
+    return made[name]()
 
-    logging.set_verbosity_error()
-    warnings.filterwarnings("ignore", category=FutureWarning, module="diffusers")
-    betas = betas_from_alphas(model.alphas_cumprod).cpu().numpy()
-    common = {"trained_betas": betas, "clip_sample": False, "set_alpha_to_one": False, "steps_offset": 1}
-    unet, vae = (model.network, model.autoencoder.network) if options.toy else (model.unet, model.autoencoder.vae)
-    pipeline = StableDiffusionDiffEditPipeline(
-        vae=vae,
-        text_encoder=None if options.toy else model.text_encoder,
-        tokenizer=None if options.toy else model.tokenizer,
-        unet=unet,
-        scheduler=DDIMScheduler(**common),
-        inverse_scheduler=DDIMInverseScheduler(**common),
-        safety_checker=None,
-        feature_extractor=None,
-        requires_safety_checker=False,
+
+def in_words(measured: Mapping[str, Any]) -> str:
+    """The measurements as Markdown, a table for each contest."""
+    settings = ", ".join(f"{name.replace('_', ' ')} {value:g}" for name, value in measured["settings"].items())
+    head = (
+        f"Pack {measured['pack']}, {measured['dtype']}, {measured['threads']} threads, {measured['repeats']} turns. "
+        f"At equal rows: {settings}. Medians with 95 % intervals."
     )
-    pipeline.set_progress_bar_config(disable=True)
-
-    def words(caption: str) -> dict[str, Any]:
-        if not options.toy:
-            return {"prompt": caption, "negative_prompt": ""}
-        text, null = model.encode_text([caption, ""]).split(1)
-        return {"prompt_embeds": text, "negative_prompt_embeds": null}
-
-    def edit() -> Image.Image:
-        level = {"num_inference_steps": options.steps, "inpaint_strength": options.ratio}
-        generator = torch.Generator().manual_seed(0)
-        with nullcontext() if options.toy else model.placement.autocast():
-            latents = pipeline.invert(
-                image=picture, guidance_scale=1.0, generator=generator, **words(plan.before), **level
-            ).latents
-            edited: Image.Image = pipeline(
-                mask_image=grid[0].float(),
-                image_latents=latents,
-                guidance_scale=options.guidance,
-                generator=generator,
-                **words(plan.after),
-                **level,
-            ).images[0]
-        return edited
-
-    return edit
+    return "\n".join([head, *(line for name, found in measured["contests"].items() for line in table(name, found))])
 
 
-def scene(options: argparse.Namespace, size: int) -> tuple[Image.Image, np.ndarray, str]:
-    """A picture of the model's size, the mask of a thing in it, and the thing's noun."""
-    if options.toy:
-        from toy import toy_mask, toy_picture
-
-        return toy_picture(size, size), toy_mask(size, size), "dog"
-    from pentimento.data.scenes import draw_scene, render
-
-    drawn = draw_scene(0, "test")
-    rendering = render(drawn, size)
-    return Image.fromarray(rendering.image), np.asarray(rendering.masks[0]), drawn.things[0].noun
-
-
-def timed(edit: Callable[[], Image.Image]) -> tuple[float, Image.Image]:
-    """Seconds, and the picture. Pictures lie in memory, so whatever an accelerator had to do is done."""
-    began = perf_counter()
-    picture = edit()
-    return perf_counter() - began, picture
-
-
-def ratios(above: list[float], below: list[float]) -> list[float]:
-    """Turn by turn."""
-    return [a / b for a, b in zip(above, below, strict=True)]
-
-
-def estimate(values: list[float]) -> Estimate:
-    """The median and what 95 % of the medians of 2000 resamples lie between."""
-    rng = np.random.default_rng(0)
-    medians = np.median(rng.choice(values, (2000, len(values))), axis=1)
-    low, high = np.quantile(medians, (0.025, 0.975))
-    return Estimate(statistics.median(values), float(low), float(high))
-
-
-def background_error(picture: Image.Image, bench: Bench) -> float:
-    """Mean absolute difference to the autoencoder's own picture outside the mask's cells, in levels of 255."""
-    difference = np.abs(np.asarray(picture, dtype=float) - np.asarray(bench.reconstruction, dtype=float))
-    return float(difference[bench.outside].mean())
-
-
-def table(measured: dict[str, Any]) -> str:
-    """The measurements as a Markdown table."""
-    settings, cold, warm = measured["settings"], measured["cold"], measured["warm_seconds"]
-
-    def spread(values: dict[str, float], digits: int = 2) -> str:
+def table(name: str, found: Mapping[str, Any]) -> list[str]:
+    def spread(values: Mapping[str, float], digits: int = 2) -> str:
         return f"{values['median']:.{digits}f} ({values['low']:.{digits}f} to {values['high']:.{digits}f})"
 
-    def row(name: str, cell: Callable[[str], str]) -> str:
-        return f"| {name} | {cell('pentimento')} | {cell('diffusers')} |"
+    def row(label: str, cell: Callable[[str], str]) -> str:
+        return f"| {label} | {cell('pentimento')} | {cell('diffusers')} |"
 
-    return "\n".join(
-        (
-            f"Pack {measured['pack']}, {settings['steps']} steps, ratio {settings['ratio']}, guidance "
-            f"{settings['guidance']}; {measured['repeats']} turns, {measured['threads']} threads.",
-            "",
-            "| one edit, mask and captions given | pentimento | diffusers |",
-            "| --- | --- | --- |",
-            row("warm, s (median, 95 % interval)", lambda side: spread(warm[side], 3)),
-            row("cold: import, load and first edit, s", lambda side: f"{cold[side]['first_edit']:.2f}"),
-            row("peak memory of that process, MB", lambda side: f"{cold[side]['peak_memory']:.0f}"),
-            row("error outside the mask, levels of 255", lambda side: f"{measured['background_error'][side]:.2f}"),
-            "",
-            f"diffusers takes {spread(measured['diffusers_over_pentimento'])} times as long.",
-            f"A second edit of the same picture takes {spread(measured['second_edit_over_first'])} of the first.",
+    lines = [
+        "", f"| {name} | pentimento | diffusers |", "| --- | --- | --- |",
+        row("rows through the U-Net", lambda side: str(found["rows"][side])),
+        row("warm, s", lambda side: spread(found["warm_seconds"][side], 3)),
+    ]  # fmt: skip
+    if "background_error" in found:
+        lines.append(
+            row("error outside the mask, levels of 255", lambda side: f"{found['background_error'][side]:.2f}")
         )
-    )
+    if found["cold"]:
+        cold = found["cold"]
+        lines.append(row("cold: import, load and first edit, s", lambda side: f"{cold[side]['first_edit']:.2f}"))
+        lines.append(row("peak memory of that process, MB", lambda side: f"{cold[side]['peak_memory']:.0f}"))
+    by_clock, by_cpu = (spread(found["diffusers_over_pentimento" + kind]) for kind in ("", "_cpu"))
+    lines += ["", f"diffusers takes {by_clock} times as long, and {by_cpu} times the CPU seconds."]
+    if "second_edit_over_first" in found:
+        lines.append(f"A second edit of the same picture takes {spread(found['second_edit_over_first'])} of the first.")
+    for key, what in (("twins_apart", "same algorithm's"), ("timed_pictures_apart", "timed")):
+        if key in found:
+            most, mean = found[key]["most"], found[key]["mean"]
+            lines.append(f"The {what} pictures are at most {most} levels of 255 apart, {mean:.3f} on average.")
+    return lines
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-export PACK=${PACK:-runs/miniature} VERSION=${VERSION:-1}
+export PACK=${PACK:-runs/miniature} VERSION=${VERSION:-2}
 OUT=${OUT:-out/bench/miniature}
 WORKERS=${WORKERS:-0}
 PYTHON=${PYTHON:-python}

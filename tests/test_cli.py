@@ -1,5 +1,6 @@
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +13,7 @@ from PIL import Image
 from conftest import source_environment
 from pentimento import cli, images, studio
 from pentimento.values import Plan
+from toy import ToyPack, toy_picture
 
 TIGER = "change the cat to tiger"
 
@@ -282,6 +284,56 @@ def test_a_sheet_shows_before_plan_mask_and_after(run: Any) -> None:
     assert images.open_picture("sheet.png").image.width > 4 * 300
 
 
+@pytest.fixture
+def toy_run(run: Any, workshop: studio.Studio, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """`run` with a pack whose networks are real and small, so that something can be learned."""
+    opened = studio.Studio(ToyPack(), "miniature", "cpu", "fp32")
+    monkeypatch.setattr(studio, "open_studio", lambda pack="miniature", device="auto", dtype="auto": opened)
+    for i in range(3):
+        for side in (0, 1):
+            path = Path("pairs") / f"{i}_{side}.png"
+            path.parent.mkdir(exist_ok=True)
+            toy_picture(seed=2 * i + side).save(path)
+    return run
+
+
+LEARN = ("learn", "pairs", "-o", "snow.safetensors", "--steps", "2", "--instruction", "make it snow")
+
+
+def test_an_instruction_is_learned_from_a_folder_and_applied_to_pictures(toy_run: Any) -> None:
+    learned = toy_run(*LEARN, "--hold-out", "--preview", "in.png")
+    assert learned.status == 0, learned.err
+    assert re.fullmatch(
+        r"snow.safetensors: learned from 2 pairs, began with .make it snow., [\d.]+ dB on the held-out pair\n",
+        learned.out,
+    )
+    said = json.loads(toy_run(*LEARN, "--hold-out", "--preview", "in.png", "--json").out)
+    assert (said["parts"], said["tokens"], said["pairs"]) == (5, 3, 2)
+    edited = toy_run(
+        "edit", "in.png", "--learned", "snow.safetensors", "--find", "cat", "--strength", "0.5", "-o", "out.png"
+    )
+    assert edited.status == 0, edited.err
+    record = studio.record_of("out.png")
+    assert (record.method, record.learned, record.settings["strength"]) == ("instructbrush", "snow.safetensors", 0.5)
+    assert toy_run("edit", "in.png", "and dark", "--learned", "snow.safetensors", "-o", "more.png").status == 0
+    assert toy_run("again", "out.png").status == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "named"),
+    [
+        (("learn", "nowhere", "-o", "a.safetensors"), "no such folder"),
+        (("learn", "pairs", "-o", "out.png"), "learned instructions are safetensors files"),
+        (("learn", "pairs", "-o", "a.safetensors", "--method", "sdedit"), "learns no instruction"),
+        (("learn", "pairs", "-o", "a.safetensors", "--set", "parts=0"), "wanted a whole number"),
+        (("learn", "pairs", "-o", "a.safetensors"), "no phrases"),
+        (("edit", "in.png", "--learned", "in.png", "-o", "out.png"), "is no safetensors file"),
+    ],
+)
+def test_what_cannot_be_learned_is_refused(toy_run: Any, words: tuple[str, ...], named: str) -> None:
+    assert named in refused(toy_run(*words))
+
+
 def test_packs_lists_packs_and_methods(run: Any) -> None:
     listed = json.loads(run("packs", "--json").out)
     assert "miniature" in listed["packs"] and listed["methods"] == list(studio.methods())
@@ -306,8 +358,10 @@ def test_visual_prompts_are_drawn_and_packed(run: Any) -> None:
         (["--drawn", "--split", "holiday"], "holiday"),
         (["--drawn", "--groups", "in.png"], "--drawn"),
         (["--groups", "nothing.jsonl"], "nothing.jsonl"),
-        (["--set", "guidance_from=9"], "guidance_from is larger"),
+        (["--set", "guidance_from=9", "--set", "guidance_to=8"], "guidance_from is larger"),
+        (["--set", "groups=written"], "set groups=composed"),
     ],
 )
 def test_visual_prompts_that_cannot_be_made_are_refused(run: Any, words: list[str], named: str) -> None:
-    assert named in refused(run("make", "visual-prompts", "set", *words)) and not Path("set").exists()
+    before = os.listdir()
+    assert named in refused(run("make", "visual-prompts", "set", *words)) and os.listdir() == before

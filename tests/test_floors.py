@@ -8,17 +8,18 @@ from pathlib import Path
 import pytest
 
 SOURCE = Path(__file__).parents[1] / "src"
-GROUND = {"values", "roles", "settings", "errors", "images", "record"}
+GROUND = {"values", "roles", "settings", "errors", "images", "learned", "record"}
 FIRST = {"diffusion", "language", "vision"}
 SECOND = {"editors", "packs", "data", "training"}
-THIRD = {"recipes", "bench"}
+THIRD = {"learning", "recipes", "bench"}
 ALLOWED: dict[str, set[str]] = {
     **{room: GROUND for room in GROUND | FIRST},
     "editors": GROUND | {"diffusion", "language"},
     "packs": GROUND | FIRST,
     "data": GROUND | {"diffusion", "language"},
     "training": GROUND | {"diffusion"},
-    **{room: GROUND | FIRST | SECOND for room in THIRD | {"studio"}},
+    **{room: GROUND | FIRST | SECOND for room in ("learning", "recipes")},
+    **{room: GROUND | FIRST | SECOND | {"learning"} for room in ("bench", "studio")},
     "web": GROUND | FIRST | SECOND | THIRD | {"studio"},
     "cli": GROUND | FIRST | SECOND | THIRD | {"studio", "web"},
     "__main__": {"cli"},

@@ -14,9 +14,10 @@ from pentimento import cli, studio
 from pentimento.bench import TABLES
 from pentimento.language.rules import Rules
 from pentimento.recipes import RECIPES
+from toy import ToyPack, toy_picture
 
 ROOT = Path(__file__).parents[1]
-PAGES = ("README.md", "docs/world.md", "docs/protocol.md")
+PAGES = ("README.md", "docs/world.md", "docs/protocol.md", "docs/retouching.md")
 SLOW = ("train", "bench", "make", "study")
 
 
@@ -69,13 +70,37 @@ def test_the_quick_commands_of_the_readme_run_one_after_the_other(
     Path("photos").mkdir()
     Image.open(photo).save("photos/one.png")
     for words in our_lines("README.md"):
-        if words[0] in SLOW:
+        if words[0] in SLOW or words in learning_lines():
             continue
         out = Path(words[-1] if ">" in words else "said.txt")
         with pytest.raises(SystemExit) as left, out.open("w") as file, redirect_stdout(file):
             cli.main(words[: words.index(">")] if ">" in words else words)
         assert not left.value.code, words
     assert Path("out.png").is_file() and Path("mask.png").is_file() and Path("results/one.png").is_file()
+
+
+def learning_lines() -> list[list[str]]:
+    return [words for words in our_lines("README.md") if words[0] == "learn" or "--learned" in words]
+
+
+def test_the_learning_commands_of_the_readme_run_one_after_the_other(
+    photo: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two steps instead of a thousand, from given words, with networks that are small."""
+    opened = studio.Studio(ToyPack(), "miniature", "cpu", "fp32")
+    monkeypatch.setattr(studio, "open_studio", lambda pack="miniature", device="auto", dtype="auto": opened)
+    monkeypatch.chdir(photo.parent)
+    Path("pairs").mkdir()
+    for i in range(4):
+        toy_picture(seed=i).save(f"pairs/{i // 2}_{i % 2}.png")
+    short = ["--steps", "2", "--instruction", "make it snow"]
+    for i, words in enumerate(learning_lines()):
+        if words[0] == "learn":
+            words = [*(f"{i}.safetensors" if word == "snow.safetensors" else word for word in words), *short]
+        with pytest.raises(SystemExit) as left:
+            cli.main([word if word != "snow.safetensors" else "0.safetensors" for word in words])
+        assert not left.value.code, words
+        assert Path("out.png").is_file() or words[0] == "learn"
 
 
 def test_make_targets_of_the_readme_exist() -> None:

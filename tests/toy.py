@@ -6,6 +6,7 @@ planner of one rule, a captioner of two answers. Every part that a test may want
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -16,9 +17,10 @@ from diffusers import AutoencoderKL, UNet2DConditionModel
 from PIL import Image
 from torch import Tensor
 
+from pentimento.diffusion.attention import Kept, cross_attentions
 from pentimento.diffusion.schedule import scaled_linear_alphas_cumprod
 from pentimento.errors import NothingFound, PackError, PlanError
-from pentimento.values import Box, Found, Plan, Word
+from pentimento.values import Box, Found, Learned, Plan, Word
 
 SIZE, FACTOR, CHANNELS, TOKENS, WIDTH = 64, 8, 4, 6, 16
 
@@ -75,6 +77,10 @@ class ToyDiffusion:
     size: int = SIZE
     alphas_cumprod: Tensor = field(default_factory=scaled_linear_alphas_cumprod)
     calls: list[int] = field(default_factory=list)
+    fingerprint: str = "toy"
+
+    def count_tokens(self, text: str) -> int:
+        return min(len(text.split()), TOKENS - 2)
 
     def encode_text(self, texts: Sequence[str]) -> Tensor:
         states = [
@@ -89,6 +95,9 @@ class ToyDiffusion:
     def denoise(self, x: Tensor, t: Tensor, text: Tensor) -> Tensor:
         self.calls.append(len(x))
         return self.unet(x, t, encoder_hidden_states=text).sample
+
+    def same_texts(self) -> AbstractContextManager[Any]:
+        return Kept(self.unet)
 
 
 class ToySegmenter:
@@ -136,6 +145,7 @@ class ToyPack:
     name: str = "toy"
     hash: str = "0" * 64
     defaults: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    phrases: tuple[str, ...] = ()
     segmenter: Any = field(default_factory=ToySegmenter)
     planner: Any = field(default_factory=ToyPlanner)
     _captioner: Callable[[], Any] = ToyCaptioner
@@ -165,6 +175,21 @@ def toy_picture(width: int = SIZE, height: int = SIZE, seed: int = 0) -> Image.I
     rng = np.random.default_rng(seed)
     small = rng.integers(0, 256, (max(height // 4, 2), max(width // 4, 2), 3), dtype=np.uint8)
     return Image.fromarray(small).resize((width, height), Image.Resampling.BICUBIC)
+
+
+def toy_learned(method: str = "instructbrush", words: str = "make it snow", seed: int = 0) -> Learned:
+    """An instruction as if it had been learned with the toy pack: random numbers in the right places."""
+    rng = np.random.default_rng(seed)
+    about = {"guidance": 7.5, "image_guidance": 1.5, "image_latents": "scaled"}
+
+    def numbers(parts: int, width: int) -> np.ndarray:
+        return rng.normal(size=(parts, 3, width)).astype(np.float32)
+
+    if method == "visii":
+        return Learned(method, "text", words, (), (numbers(1, WIDTH),), "toy", about)
+    widths = [layer.to_k.out_features for layer in cross_attentions(denoiser_network(2 * CHANNELS, seed=2)).values()]
+    keys, values = (tuple(numbers(5, width) for width in widths) for _ in range(2))
+    return Learned(method, "attention", words, keys, values, "toy", about)
 
 
 def toy_mask(width: int = SIZE, height: int = SIZE) -> np.ndarray:

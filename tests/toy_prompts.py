@@ -1,13 +1,7 @@
-"""Visual prompts on the toy pack: random weights paint, and a CLIP of mean colours chooses.
+"""Visual prompts on the toy pack: random weights paint, and a CLIP of mean colours chooses."""
 
-As a script it makes a set and says after every group how many are done, so that a test can kill it:
-python toy_prompts.py FOLDER
-"""
-
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,7 +10,7 @@ from PIL import Image
 from torch import Tensor
 from torch.nn import functional as F
 
-from pentimento.data.making import Order, make
+from pentimento.data.making import Order
 from pentimento.data.painting import Painting, painted
 from pentimento.language.groups import CaptionPair, Group
 from toy import ToyPack
@@ -59,8 +53,3 @@ def open_toy(device: str = "cpu") -> PaintingPack:
 
 def order(painting: Painting = PAINTING, n: int = len(GROUPS)) -> Order:
     return painted(open_toy(), open_toy, n, 0, painting, "cpu", groups=GROUPS)
-
-
-if __name__ == "__main__":
-    torch.set_num_threads(1)
-    make(Path(sys.argv[1]), order(), watch=lambda doing, done, total: print(done, flush=True))

@@ -19,16 +19,21 @@ if TYPE_CHECKING:
     from .studio import Edited as Edited
     from .studio import again as again
     from .studio import edit as edit
+    from .studio import learn as learn
     from .studio import open_studio as open_studio
     from .studio import save as save
+    from .values import Pair as Pair
     from .values import Plan as Plan
 
 _HOMES = {
-    "Edited": "studio", "again": "studio", "edit": "studio", "open_studio": "studio", "save": "studio",
-    "Picture": "images", "open_mask": "images", "open_picture": "images", "Plan": "values",
+    "Edited": "studio", "again": "studio", "edit": "studio", "learn": "studio", "open_studio": "studio",
+    "save": "studio",
+    "Picture": "images", "open_mask": "images", "open_picture": "images", "Pair": "values", "Plan": "values",
 }  # fmt: skip
 
-__all__ = ["Edited", "Picture", "Plan", "again", "edit", "open_mask", "open_picture", "open_studio", "save"]
+__all__ = [
+    "Edited", "Pair", "Picture", "Plan", "again", "edit", "learn", "open_mask", "open_picture", "open_studio", "save",
+]  # fmt: skip
 
 
 def __getattr__(name: str) -> Any:

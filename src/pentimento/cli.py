@@ -26,7 +26,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 make = typer.Typer(
-    help="Make scenes of the drawn world, sheets to look at them, or data sets of visual prompts.",
+    help="Make pictures of the drawn world, sheets to look at them, TOP-Bench, or a data set of visual prompts.",
     no_args_is_help=True,
 )
 app.add_typer(make, name="make")
@@ -82,11 +82,18 @@ def edit(
         list[str], typer.Argument(metavar="PICTURE... INSTRUCTION", help="Pictures or folders, then words.")
     ],
     output: Annotated[Path, typer.Option("--output", "-o", help="A .png file; a folder for several results.")],
-    method: Annotated[str, typer.Option(help="The editor; 'pentimento packs' lists them.")] = "instructedit",
+    method: Annotated[
+        str, typer.Option(help="The editor; instructedit, or the one that learned. 'pentimento packs' lists them.")
+    ] = "",
     seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same picture.")] = 0,
     n: Annotated[int, typer.Option("--n", min=1, max=1000, help="Variants, with seeds SEED, SEED + 1, ...")] = 1,
     mask: Annotated[Path | None, typer.Option(help="White where the edit may act; skips the segmenter.")] = None,
+    find: Annotated[str, typer.Option(help="A phrase such as 'orange cat': the edit acts only where it is.")] = "",
     plan: Annotated[Path | None, typer.Option(help="A plan as 'plan --json' prints it; skips the planner.")] = None,
+    learned: Annotated[
+        Path | None, typer.Option(help="An instruction that 'pentimento learn' made; words may follow it.")
+    ] = None,
+    strength: Annotated[float | None, typer.Option(help="Of a learned instruction: below 1 weaker.")] = None,
     description: Annotated[str, typer.Option(help="What the picture shows: 'photo of ...'.")] = "",
     steps: Annotated[int | None, typer.Option(help="Sampling steps.")] = None,
     ratio: Annotated[float | None, typer.Option(help="Encoding ratio in [0, 1]: more changes more.")] = None,
@@ -103,16 +110,22 @@ def edit(
     from . import images, studio
     from .settings import assignments
 
-    pictures, instruction = split_words(words, has_plan=plan is not None)
+    pictures, instruction = split_words(words, wordless=plan is not None or learned is not None)
     jobs = place(gather(pictures), output, seed, n)
     for path in [path for job in jobs for path in job.outputs] + ([sheet] if sheet else []):
         images.check_writable(path)
     if sheet and (len(jobs) > 1 or n > 1):
         raise RequestError("--sheet shows one result: leave it out, or edit one picture with --n 1")
     chosen = {
-        name: value for name, value in (("steps", steps), ("ratio", ratio), ("guidance", guidance)) if value is not None
+        name: value
+        for name, value in (("steps", steps), ("ratio", ratio), ("guidance", guidance), ("strength", strength))
+        if value is not None
     }
     plans = read_plans(plan) if plan else ()
+    brush = studio.open_learned(learned) if learned else None
+    if brush is not None:
+        chosen = studio.settings_of(brush.learned) | chosen
+    method = method or studio.method_for(brush)
     workshop = studio.open_studio(pack, device, dtype)
     editor = studio.make_editor(workshop, method, chosen | assignments(settings or ()))
     results, failed, statuses, same = [], [], [], []
@@ -121,9 +134,12 @@ def edit(
             try:
                 picture = images.open_picture(job.picture, max_megapixels)
                 given = images.open_mask(mask, picture.image.size) if mask else None
+                if find:
+                    given = studio.confined(workshop, picture, find, given)
                 variants = studio.variants(
                     workshop, editor, method, picture, instruction,
                     seeds=range(seed, seed + n), mask=given, plans=plans, description=description, watch=watch,
+                    learned=brush,
                 )  # fmt: skip
                 looks = set()
                 for path, edited in zip(job.outputs, variants, strict=True):
@@ -153,6 +169,54 @@ def edit(
         print(f"{len(failed)} of {len(jobs)} pictures failed", file=sys.stderr)
     if failed:
         raise typer.Exit(min(statuses))
+
+
+@app.command()
+def learn(
+    pairs: Annotated[
+        Path, typer.Argument(metavar="PAIRS", help="A folder: {i}_0 and {i}_1, or the folders before and after.")
+    ],
+    output: Annotated[Path, typer.Option("--output", "-o", help="The .safetensors file to write.")],
+    method: Annotated[str, typer.Option(help="instructbrush or visii.")] = "instructbrush",
+    steps: Annotated[int | None, typer.Option(help="Steps of each part.")] = None,
+    minutes: Annotated[float | None, typer.Option(help="Stop after so much time.")] = None,
+    instruction: Annotated[str, typer.Option(help="Begin with these words instead of those that are found.")] = "",
+    phrases: Annotated[Path | None, typer.Option(help="A list to choose the first words from, one a line.")] = None,
+    hold_out: Annotated[bool, typer.Option(help="Keep the last pair, and score the effect on it.")] = False,
+    preview: Annotated[Path | None, typer.Option(help="A picture to draw the effect on while it is learned.")] = None,
+    settings: SetOption = None,
+    pack: PackOption = "miniature",
+    device: DeviceOption = "auto",
+    dtype: DtypeOption = "auto",
+    as_json: JsonOption = False,
+) -> None:
+    """Learn an edit from before/after pairs; the same command goes on where it was broken off."""
+    from . import studio
+    from .language.phrases import read_phrases
+    from .learning.pairs import read_pairs
+    from .settings import assignments
+
+    named = (("steps", steps), ("minutes", minutes), ("instruction", instruction or None))
+    chosen = {name: value for name, value in named if value is not None}
+    given = read_pairs(pairs)
+    if hold_out and len(given) < 2:
+        raise RequestError(f"{pairs}: holds one pair, which is learned from: leave out --hold-out, or give another")
+    made = studio.learn(
+        given[:-1] if hold_out else given, output, method=method, held_out=given[-1] if hold_out else None,
+        phrases=read_phrases(phrases) if phrases else (), preview=preview, pack=pack, device=device, dtype=dtype,
+        **chosen | assignments(settings or ()),
+    )  # fmt: skip
+    about = made.learned.about
+    fields = {
+        "output": made.path, "method": method, "instruction": made.learned.instruction, "pairs": about["pairs"],
+        "parts": made.learned.parts, "tokens": made.learned.tokens, "held_out": about["held out"],
+    }  # fmt: skip
+    if as_json:
+        print(json.dumps(fields, ensure_ascii=False))
+        return
+    began = f"began with \u201c{made.learned.instruction}\u201d" if made.learned.instruction else "began with no words"
+    scored = f", {about['held out'][-1]['psnr']:.1f} dB on the held-out pair" if about["held out"] else ""
+    print(f"{output}: learned from {about['pairs']} pairs, {began}{scored}")
 
 
 @app.command()
@@ -426,6 +490,17 @@ def make_scenes(
     print(f"{folder}: {n} scenes")
 
 
+@make.command("topbench")
+def make_topbench(
+    folder: Annotated[Path, typer.Argument(help="Where to write; made when it is not there.")],
+) -> None:
+    """Draw TOP-Bench in miniature: 25 effects with ten pairs to learn from and five to be tested on."""
+    from .data.effects import EFFECTS, write_topbench
+
+    write_topbench(folder)
+    print(f"{folder}: {len(EFFECTS)} effects")
+
+
 @make.command("sheet")
 def make_sheet(
     output: Annotated[Path, typer.Argument(help="The .png file to write.")],
@@ -469,7 +544,7 @@ def make_visual_prompts(
     words compose; Prompt-to-Prompt paints every pair many times, and CLIP chooses. The same command goes on where it
     was broken off. 'accelerate launch -m pentimento make visual-prompts ...' spreads it over processes.
     """
-    from .data import making, visual_prompts
+    from .data import grid_folders, grouped, making, visual_prompts
     from .settings import assignments, build
 
     chosen = assignments(settings or ())
@@ -477,14 +552,14 @@ def make_visual_prompts(
         if groups:
             raise RequestError("--groups are painted: leave out --drawn")
         layout = build(visual_prompts.Layout, "visual-prompts --drawn", chosen)
-        order = making.drawn(n or 100, seed, layout, split)
+        order = grouped.drawn(n or 100, seed, layout, split)
     else:
         order = painted_order(n, seed, groups, split, chosen, pack, device, dtype)
     with progress() as watch:
         made = making.make(folder, order, workers, watch)
     if made is None:  # launched beside the process that answers
         return
-    packed = visual_prompts.write_shards(folder) if shards else 0
+    packed = grid_folders.write_shards(folder) if shards else 0
     for group in made["dropped"]:
         print(f"note: group {group['group']} ({group['instruction']!r}) dropped: {group['why']}", file=sys.stderr)
     if as_json:
@@ -515,13 +590,13 @@ def painted_order(
     return painting.painted(opened, again, n or len(given) or 100, seed, settings, device, split, given)
 
 
-def split_words(words: Sequence[str], has_plan: bool) -> tuple[list[Path], str]:
-    """The pictures and the instruction, which is the last word; with a plan it may be left out.
+def split_words(words: Sequence[str], wordless: bool) -> tuple[list[Path], str]:
+    """The pictures and the instruction, which is the last word; where it is `wordless`, that may be left out.
 
     Raises:
         RequestError: a picture or the instruction is missing.
     """
-    if has_plan and Path(words[-1]).exists():
+    if wordless and Path(words[-1]).exists():
         return [Path(word) for word in words], ""
     if len(words) < 2:
         raise RequestError(

@@ -3,6 +3,7 @@
     PentimentoError                exit status 2
     ├── RequestError               a picture, mask, instruction or setting that cannot be used
     ├── PlanError                  the words could not be turned into a plan
+    │   └── UnusableAnswer         a language model answered, but never in the form that it was asked for
     ├── PackError                  a pack, a role in it or its weights are missing or broken
     ├── TrainingError              a recipe cannot start or go on
     └── NothingFound               nothing in the picture answers the words (exit status 3)
@@ -23,6 +24,10 @@ class RequestError(PentimentoError):
 
 class PlanError(PentimentoError):
     """The words could not be turned into a plan."""
+
+
+class UnusableAnswer(PlanError):
+    """A language model answered, but never in the form that it was asked for."""
 
 
 class PackError(PentimentoError):

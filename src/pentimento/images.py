@@ -138,15 +138,22 @@ def open_mask(path: str | os.PathLike[str], size: tuple[int, int]) -> np.ndarray
     return mask
 
 
-def check_writable(path: str | os.PathLike[str]) -> None:
+WRITTEN_AS = {
+    ".png": "results are PNG files, which keep every pixel and the record",
+    ".safetensors": "learned instructions are safetensors files",
+}
+
+
+def check_writable(path: str | os.PathLike[str], suffix: str = ".png") -> None:
     """Refuse an output that could not be written, before the work starts; leaves nothing behind.
 
     Raises:
-        RequestError: no .png name, a folder, or a place where no file can be made.
+        RequestError: another ending than `suffix`, a folder, or a place where no file can be made.
     """
     target = Path(path)
-    if target.suffix.lower() != ".png":
-        raise RequestError(f"{target}: results are PNG files, which keep every pixel and the record; name it *.png")
+    if target.suffix.lower() != suffix:
+        kind = WRITTEN_AS[suffix]
+        raise RequestError(f"{target}: {kind}; name it *{suffix}")
     if target.is_dir():
         raise RequestError(f"{target}: is a folder; name a file in it")
     if not target.parent.is_dir():

@@ -1,6 +1,7 @@
 """What editors ask of a pack, as Protocols: editors know these and no pack; packs fulfil them and know no editor."""
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -35,13 +36,20 @@ class Diffusion(Protocol):
     """A latent diffusion model with its autoencoder and text encoder (roles text_to_image, instruct, inpaint).
 
     `size` is the native picture side in pixels. `alphas_cumprod` (T,) is the training noise schedule. `unet` is the
-    network itself, for what is put into its layers.
+    network itself, for what is put into its layers; `fingerprint` names its weights and the text encoder's.
     """
 
     autoencoder: Autoencoder
     size: int
     alphas_cumprod: Tensor
     unet: nn.Module
+
+    @property
+    def fingerprint(self) -> str: ...
+
+    def count_tokens(self, text: str) -> int:
+        """The number of tokens of a text, without its beginning, its end and the padding."""
+        ...
 
     def encode_text(self, texts: Sequence[str]) -> Tensor:
         """Token states, (b, tokens, d). The empty string is the null text."""
@@ -53,6 +61,10 @@ class Diffusion(Protocol):
 
     def denoise(self, x: Tensor, t: Tensor, text: Tensor) -> Tensor:
         """eps predicted for x (b, channels, h, w) at integer timesteps t (b,), given token states."""
+        ...
+
+    def same_texts(self) -> AbstractContextManager[Any]:
+        """A context for asking about the same few texts again and again: quicker, and the same to the last bit."""
         ...
 
 
@@ -108,18 +120,26 @@ class Clip(Protocol):
 
     def embed_images(self, images: Sequence[Image.Image]) -> Tensor: ...
 
+    def embed_pixels(self, pixels: Tensor) -> Tensor:
+        """Of pictures (b, 3, h, w) around [-1, 1], any size, on their device; with gradients, nothing clamped."""
+        ...
+
     def embed_texts(self, texts: Sequence[str]) -> Tensor: ...
 
 
 class Pack(Protocol):
     """A set of models, each loaded when first asked for. A missing role raises `PackError`.
 
-    `defaults` maps an editor's name to settings chosen for this pack on validation.
+    `defaults` maps an editor's name to settings chosen for this pack on validation. `phrases` are what may be seen in
+    pictures, in words that its clip knows; empty when the pack has no list of them.
     """
 
     name: str
     hash: str
     defaults: Mapping[str, Mapping[str, Any]]
+
+    @property
+    def phrases(self) -> Sequence[str]: ...
 
     @property
     def text_to_image(self) -> Diffusion: ...
@@ -135,7 +155,7 @@ class Pack(Protocol):
     def planner(self) -> Planner: ...
     @property
     def chat(self) -> Callable[..., str]:
-        """The language model behind the planner, a `language.chat.Complete`; a planner that is none is missing it."""
+        """The language model behind the planner, a `language.chat.Complete`; missing where the planner is none."""
         ...
 
     @property

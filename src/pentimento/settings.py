@@ -22,12 +22,16 @@ EncodingRatio = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 """Fraction of the steps that an inversion climbs: 0 returns the input, 1 goes to pure noise."""
 GuidanceScale = Annotated[float, Field(ge=0, le=50, allow_inf_nan=False)]
 """Classifier-free guidance; 1 is the conditional branch alone."""
+Strength = Annotated[float, Field(ge=0, le=4, allow_inf_nan=False)]
+"""A factor of an effect; 1 is the effect itself."""
 Fraction = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 """A part of a whole."""
 Threshold = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 """A score below which something counts as absent."""
 Pixels = Annotated[int, Field(ge=0, le=64)]
 """A width in the model's pixels."""
+Cells = Annotated[int, Field(ge=0, le=8)]
+"""A width in cells of the latent grid."""
 Margin = Annotated[float, Field(ge=0, le=8, allow_inf_nan=False)]
 """Room around a mask, in its longer sides."""
 Closeness = Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)]

@@ -11,6 +11,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
@@ -18,10 +19,11 @@ import numpy as np
 from PIL import Image
 
 from .errors import RequestError
-from .images import Picture, from_pil, open_picture, read_record, save_picture, side_by_side, tinted
+from .images import Picture, check_writable, from_pil, open_picture, read_record, save_picture, side_by_side, tinted
+from .learned import file_hash, load_learned
 from .record import Record, environment, pack_mask, parse_record, unpack_mask
 from .settings import build, describe
-from .values import Found, Plan, Request, Result
+from .values import Found, Learned, Pair, Plan, Request, Result
 
 if TYPE_CHECKING:
     from .roles import Pack
@@ -41,6 +43,15 @@ class Studio:
     source: str
     device: str
     dtype: str
+
+
+@dataclass(frozen=True)
+class LearnedFile:
+    """A learned instruction with the file that it lies in and that file's sha256, for the record."""
+
+    learned: Learned
+    path: str
+    sha256: str
 
 
 @dataclass(frozen=True)
@@ -103,6 +114,85 @@ def make_editor(studio: Studio, method: str, settings: Mapping[str, Any]) -> Edi
     return editor
 
 
+def open_learned(path: str | os.PathLike[str]) -> LearnedFile:
+    """A learned instruction from its file.
+
+    Raises:
+        RequestError: there is none in it.
+    """
+    file = Path(path)
+    return LearnedFile(load_learned(file), os.fspath(path), file_hash(file))
+
+
+def method_for(learned: LearnedFile | None) -> str:
+    """The method that carries out an edit when none is named."""
+    return learned.learned.method if learned else "instructedit"
+
+
+def confined(studio: Studio, picture: Picture, phrase: str, mask: np.ndarray | None) -> np.ndarray:
+    """The mask, bool (h, w), of what a phrase finds, to confine an edit to it.
+
+    Raises:
+        NothingFound: it finds nothing.
+        RequestError: a mask was given as well.
+    """
+    if mask is not None:
+        raise RequestError("give a mask or a phrase to find, not both")
+    return find(studio, picture, (phrase,)).mask
+
+
+def settings_of(learned: Learned) -> dict[str, Any]:
+    """The settings of an edit that belong to a learned instruction: the scales that it was learned for."""
+    return {name: learned.about[name] for name in ("guidance", "image_guidance", "image_latents")}
+
+
+def learn(
+    pairs: str | os.PathLike[str] | Sequence[Pair],
+    output: str | os.PathLike[str],
+    *,
+    method: str = "instructbrush",
+    phrases: Sequence[str] = (),
+    held_out: Pair | None = None,
+    preview: str | os.PathLike[str] | Image.Image | Picture | None = None,
+    pack: str = "miniature",
+    device: str = "auto",
+    dtype: str = "auto",
+    **settings: Any,
+) -> LearnedFile:
+    """An instruction learned from before/after pairs, or from a folder of them, and written to `output`.
+
+    `settings` are `learning.LearnSettings`, such as steps=300. Of a `held_out` pair the effect is scored as it is
+    learned; on a `preview` picture it is drawn, into the run folder. The same call goes on where it was broken off.
+
+    Raises:
+        RequestError: pairs, settings or the place cannot be used.
+        PackError: a role is missing.
+        TrainingError: the run folder belongs to other settings.
+    """
+    from .learning import Watching, learn_settings, read_pairs
+    from .learning import learn as learn_instruction
+
+    path = Path(output)
+    check_writable(path, ".safetensors")
+    opened = tuple(pairs) if not isinstance(pairs, str | os.PathLike) else read_pairs(Path(pairs))
+    studio = open_studio(pack, device, dtype)
+    scales = {
+        name: value
+        for name, value in studio.pack.defaults.get("instructbrush", {}).items()
+        if name in ("guidance", "image_guidance", "image_latents")
+    }
+    chosen = learn_settings(method, {**scales, **settings})
+    shown = _opened(preview).image if preview is not None else None
+
+    def drawn(learned: Learned, picture: Image.Image) -> Image.Image:
+        editor = make_editor(studio, method, settings_of(learned))
+        return editor(Request(picture, learned=learned), quiet).image
+
+    watching = Watching(drawn, held_out, shown)
+    learned = learn_instruction(studio.pack, opened, path, chosen, phrases=phrases, watching=watching)
+    return LearnedFile(learned, os.fspath(output), file_hash(path))
+
+
 def plan(studio: Studio, instruction: str, picture: Picture | None = None, description: str = "") -> tuple[Plan, ...]:
     """What an instruction asks for, one plan an edit; a picture is described first.
 
@@ -141,8 +231,9 @@ def variants(
     plans: Sequence[Plan] = (),
     description: str = "",
     watch: Watch = quiet,
+    learned: LearnedFile | None = None,
 ) -> Iterator[Edited]:
-    """The same edit once for each seed; words and masks are worked out once.
+    """The same edit once for each seed; words and masks are worked out once. With `learned` there may be no words.
 
     Raises:
         RequestError, PlanError, NothingFound, PackError: as the editor does.
@@ -154,7 +245,8 @@ def variants(
     if "plan" not in works_from:
         plans = ()
     if not plans:
-        check_instruction(instruction)
+        if learned is None or instruction:
+            check_instruction(instruction)
         if "plan" in works_from:
             plans = _plans(studio, editor, picture, instruction, description, watch)
     planned = perf_counter()
@@ -167,7 +259,8 @@ def variants(
         start = perf_counter()
         image, edits, regions = picture.image, [], []
         for one, region in turns:
-            result = editor(Request(image, instruction, plan=one, mask=region, seed=seed), watch)
+            said = learned.learned if learned else None
+            result = editor(Request(image, instruction, plan=one, mask=region, learned=said, seed=seed), watch)
             image = result.image
             edits.append(result.record)
             if result.mask is not None:
@@ -187,6 +280,8 @@ def variants(
             input_pixels_sha256=picture.pixel_hash,
             plans=tuple(plans),
             mask=pack_mask(mask),
+            learned=learned.path if learned else "",
+            learned_sha256=learned.sha256 if learned else "",
             versions=_environment(),
             seconds={name: round(value, 3) for name, value in seconds.items()},
             edits=tuple({"timings": one["timings"]} for one in edits),
@@ -199,11 +294,13 @@ def edit(
     picture: str | os.PathLike[str] | Image.Image | Picture,
     instruction: str = "",
     *,
-    method: str = "instructedit",
+    method: str = "",
     seed: int = 0,
     mask: np.ndarray | None = None,
+    find: str = "",
     plans: Sequence[Plan] = (),
     description: str = "",
+    learned: LearnedFile | str | os.PathLike[str] | None = None,
     pack: str = "miniature",
     device: str = "auto",
     dtype: str = "auto",
@@ -212,7 +309,9 @@ def edit(
 ) -> Edited:
     """The picture edited by an instruction; `settings` are the method's own, such as ratio=0.5.
 
-    `mask`, bool (h, w), skips the segmenter and `plans` the planner. A picture is a file, a PIL image, or a Picture.
+    `mask`, bool (h, w), skips the segmenter and `plans` the planner; `find` is a phrase whose mask is taken. `learned`
+    is an instruction that was learned from pairs, or its file. The method is InstructEdit, or the one that learned. A
+    picture is a file, a PIL image, or a Picture.
 
     Raises:
         RequestError: something given cannot be used.
@@ -222,8 +321,12 @@ def edit(
     """
     opened = _opened(picture)
     studio = open_studio(pack, device, dtype)
-    editor = make_editor(studio, method, settings)
-    return next(variants(studio, editor, method, opened, instruction, (seed,), mask, plans, description, watch))
+    said = learned if learned is None or isinstance(learned, LearnedFile) else open_learned(learned)
+    method = method or method_for(said)
+    editor = make_editor(studio, method, {**(settings_of(said.learned) if said else {}), **settings})
+    if find:
+        mask = confined(studio, opened, find, mask)
+    return next(variants(studio, editor, method, opened, instruction, (seed,), mask, plans, description, watch, said))
 
 
 def again(
@@ -255,10 +358,16 @@ def again(
             f"(its hash begins {record.pack_hash[:12]}, here {studio.pack.hash[:12]}); open that version"
         )
     editor = make_editor(studio, record.method, record.settings)
+    learned = open_learned(record.learned) if record.learned else None
+    if learned is not None and learned.sha256 != record.learned_sha256:
+        raise RequestError(
+            f"{os.fspath(result)}: was made with another version of {record.learned} (its sha256 begins "
+            f"{record.learned_sha256[:12]}, here {learned.sha256[:12]}); bring that file back"
+        )
     edited = next(
         variants(
             studio, editor, record.method, opened, record.instruction, (record.seed,),
-            unpack_mask(record.mask), record.plans, watch=watch,
+            unpack_mask(record.mask), record.plans, watch=watch, learned=learned,
         )
     )  # fmt: skip
     return edited, _same_pixels(edited, open_picture(result, float("inf")))

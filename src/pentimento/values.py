@@ -106,11 +106,40 @@ class Pair:
     after: Image.Image
 
 
+@dataclass(frozen=True, eq=False)
+class Learned:
+    """An instruction that was learned from pairs; it stands in the place of an instruction's first tokens.
+
+    `method` learned it: "instructbrush" or "visii". In the "attention" space `keys[i]` and `values[i]` are those of
+    cross-attention layer i, fp32 (parts, m, d_i) (InstructBrush Sec. 4.1); in the "text" space there are no keys, and
+    `values[0]` are token states (parts, m, d). `instruction` are the words it began with, whose other tokens stay.
+    `base` is the fingerprint of the model that it was learned with; `about` is JSON-able: settings, losses, scores.
+    """
+
+    method: str
+    space: Literal["attention", "text"]
+    instruction: str
+    keys: tuple[np.ndarray, ...]
+    values: tuple[np.ndarray, ...]
+    base: str
+    about: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def parts(self) -> int:
+        return int(self.values[0].shape[0])
+
+    @property
+    def tokens(self) -> int:
+        """m, the number of tokens that are replaced."""
+        return int(self.values[0].shape[1])
+
+
 @dataclass(frozen=True)
 class Request:
     """One edit that is asked for. Whoever fills in `plan` or `mask` skips that room.
 
-    `image` is any PIL image (see `images.open_picture`); `mask` is bool (h, w) of the image's size.
+    `image` is any PIL image (see `images.open_picture`); `mask` is bool (h, w) of the image's size. With `learned` the
+    instruction may be empty; words are said after it.
     """
 
     image: Image.Image
@@ -118,6 +147,7 @@ class Request:
     plan: Plan | None = None
     mask: np.ndarray | None = None
     pairs: tuple[Pair, ...] = ()
+    learned: Learned | None = None
     seed: int = 0
 
 

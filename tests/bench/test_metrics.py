@@ -15,9 +15,9 @@ from pentimento.bench.metrics import (
     intersection_over_union,
     is_identical,
     kernel_distance,
+    near,
     psnr,
     ssim,
-    touched,
 )
 from pentimento.bench.sheets import Panel, sheet
 from pentimento.bench.statistics import mean, share
@@ -48,11 +48,11 @@ def test_masks_agree_fully_partly_or_not() -> None:
     assert best_covered(one, [~one, other]) == 1 and best_covered(one, [~one]) == -1
 
 
-def test_a_mask_grows_to_whole_cells() -> None:
+def test_a_mask_grows_by_a_distance_to_all_sides() -> None:
     mask = np.zeros((20, 17), bool)
     mask[9, 16] = True
-    grown = touched(mask, 8)
-    assert grown.shape == mask.shape and grown.sum() == 8 and grown[8:16, 16].all()
+    grown = near(mask, 3)
+    assert grown.shape == mask.shape and grown.sum() == 7 * 4 and grown[6:13, 13:].all()
 
 
 def test_one_bit_makes_pixels_differ() -> None:

@@ -15,6 +15,7 @@ from measured import bench_pack
 from pentimento import bench
 from pentimento.bench import instructedit
 from pentimento.bench.instructedit import Row, markdown, request_for, score
+from pentimento.bench.metrics import near
 from pentimento.bench.table import Attempt, Instruments, Outcome, attempt
 from pentimento.bench.tasks import CHOOSING, STRATA, draw_task, draw_tasks, given
 from pentimento.data.edits import Edit
@@ -126,7 +127,7 @@ def test_a_changed_pixel_outside_the_mask_is_seen() -> None:
     task = draw_task(0, 0)
     picture = task.truth.after.copy()
     assert score(task, ROW, made(picture, mask=task.truth.mask), ALONE).measured["identical outside"] == 1
-    y, x = np.argwhere(~instructedit.touched(task.truth.mask, 8))[0]
+    y, x = np.argwhere(~near(task.truth.mask, 8))[0]
     picture[y, x, 0] ^= 1
     assert score(task, ROW, made(picture, mask=task.truth.mask), ALONE).measured["identical outside"] == 0
 

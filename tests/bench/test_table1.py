@@ -1,6 +1,7 @@
 """Table 1 of InstructEdit: its cases, its rows, and that editors see pixels and words alone."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -105,6 +106,18 @@ def test_the_rows_hold_all_baselines_and_bounds() -> None:
         assert wanted in labels
     assert sum(label.startswith("DiffEdit") for label in labels) == len(table1.THETAS) == 3
     assert set(table1.PUBLISHED) <= {*labels, "DiffEdit"}
+
+
+def test_the_ratio_rows_share_one_batch_a_picture_and_are_not_timed() -> None:
+    pack, case = ToyBenchPack(defaults={"instructedit": {"steps": 10}}), drawn(1)[0]
+    rows = [row for row in table1.figure_rows(pack) if "ratio" in row.label]
+    request = Request(case.image, "Change the dog to a cat")
+    made = [attempt(row.edit, replace(request, image=case.image.copy())) for row in rows]
+    highest = int(10 * max(table1.RATIOS) + 0.5)
+    assert len(pack.text_to_image.calls) == 2 * highest
+    assert [one.result.record["settings"]["ratio"] for one in made] == list(table1.RATIOS)
+    scored = table1.score(case, rows[0], made[0], Instruments(None, None), None, 0)
+    assert all("seconds" not in outcome.measured for outcome in scored)
 
 
 def test_a_refusal_counts_as_no_edit_with_no_mask() -> None:

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-import toy_prompts
 from conftest import source_environment
-from pentimento.data import making
-from pentimento.data.making import Made, drawn, make
+from pentimento.data import grouped, making
+from pentimento.data.grouped import drawn
+from pentimento.data.making import Made, make
 from pentimento.data.visual_prompts import Layout
 from pentimento.errors import PackError, RequestError
 
@@ -30,24 +30,38 @@ def broken(number: int, *rest: object) -> Made:
     raise KeyboardInterrupt
 
 
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from PIL import Image
+from pentimento.data.grouped import drawn
+from pentimento.data.making import make
+from pentimento.data.visual_prompts import Layout
+
+whole, saved = Image.Image.save, []
+
+def save(picture, path, format):
+    whole(picture, path, format)
+    saved.append(path)
+    if len(saved) == 25:  # ten to a group
+        os.truncate(path, 20)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+Image.Image.save = save
+make(Path(sys.argv[1]), drawn(4, 0, Layout(quadrant=16)))
+"""
+
+
 def test_a_killed_run_started_again_neither_loses_nor_doubles_a_pair(tmp_path: Path) -> None:
-    folder = tmp_path / "killed"
-    paths = [str(Path(toy_prompts.__file__).parent), source_environment()["PYTHONPATH"]]
-    with subprocess.Popen(
-        [sys.executable, toy_prompts.__file__, str(folder)], stdout=subprocess.PIPE, text=True,
-        env=source_environment() | {"PYTHONPATH": ":".join(paths)},
-    ) as process:  # fmt: skip
-        assert process.stdout is not None and any(line.strip() == "2" for line in process.stdout)
-        process.send_signal(signal.SIGKILL)
-    assert process.returncode == -signal.SIGKILL
-    assert not folder.exists()
-    done = len(list((tmp_path / ".killed.making/groups").glob("*.json")))
-    assert 2 <= done < len(toy_prompts.GROUPS)
+    folder, work = tmp_path / "killed", tmp_path / ".killed.making"
+    left = subprocess.run([sys.executable, "-c", KILLED, str(folder)], env=source_environment())
+    assert left.returncode == -signal.SIGKILL and not folder.exists()
+    assert len(list((work / "groups").glob("*.json"))) == 2 and len(list((work / "pairs").iterdir())) == 25
     seen: list[int] = []
-    report = make(folder, toy_prompts.order(), watch=lambda doing, done, total: seen.append(done))
-    assert seen == list(range(done + 1, len(toy_prompts.GROUPS) + 1))
-    assert report == make(tmp_path / "unbroken", toy_prompts.order())
-    assert hashes(folder) == hashes(tmp_path / "unbroken") and len(hashes(folder / "pairs")) == 2 * 12 + 1
+    report = make(folder, drawn(4, 0, SMALL), watch=lambda doing, done, total: seen.append(done))
+    assert seen == [3, 4]
+    assert report == make(tmp_path / "unbroken", drawn(4, 0, SMALL))
+    assert hashes(folder) == hashes(tmp_path / "unbroken") and len(hashes(folder / "pairs")) == 2 * 20 + 1
     assert sorted(path.name for path in tmp_path.iterdir()) == ["killed", "unbroken"]
 
 
@@ -89,7 +103,7 @@ def test_workers_make_the_same_set(tmp_path: Path) -> None:
 def test_launched_processes_share_the_work_and_the_first_one_answers(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    order = toy_prompts.order(n=4)
+    order = drawn(4, 0, SMALL)
     alone = make(tmp_path / "alone", order)
     monkeypatch.setenv("WORLD_SIZE", "2")
     monkeypatch.setenv("RANK", "1")
@@ -103,7 +117,7 @@ def test_launched_processes_share_the_work_and_the_first_one_answers(
 
 
 def test_a_failing_worker_says_why(tmp_path: Path) -> None:
-    order = replace(drawn(2, 0, SMALL), begin=partial(making._begin_drawing, 0, "holiday", 16))
+    order = replace(drawn(2, 0, SMALL), begin=partial(grouped._begin_drawing, 0, "holiday", 16))
     with pytest.raises(RequestError, match="holiday"):
         make(tmp_path / "set", order, workers=2)
 

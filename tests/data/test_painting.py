@@ -8,10 +8,17 @@ import numpy as np
 import pytest
 import torch
 
-from pentimento.data.painting import Painter, Painting, least_likeness, likenesses, painted
-from pentimento.errors import PlanError, RequestError
+from pentimento.data import likeness
+from pentimento.data.likeness import Likeness, quantiles
+from pentimento.data.painting import Painter, Painting, painted
+from pentimento.errors import PackError, PlanError, RequestError
+from pentimento.packs.miniature_pack import FIXED
 from pentimento.settings import build
+from scripted import Scripted
+from toy import ToyPack
 from toy_prompts import GROUPS, PAINTING, PaintingPack, ToyClip, open_toy, order
+
+WITHHELD = PAINTING.withheld
 
 
 def painter(tmp_path: Path, **settings: object) -> Painter:
@@ -66,43 +73,31 @@ def test_threads_are_given_back(tmp_path: Path) -> None:
         torch.set_num_threads(before)
 
 
-def test_likeness_is_by_the_worse_caption_and_the_common_direction() -> None:
-    said = torch.tensor([[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]])
-    right, wrong = likenesses(said, said.flip(0), said)[0], likenesses(said.flip(0), said, said)[0]
-    assert (right.image, right.text) == (0.0, 1.0) and right.direction == pytest.approx(1)
-    assert wrong.text == 0.0 and wrong.direction == pytest.approx(-1)
-    still = likenesses(said[:1], said[:1], said)[0]
-    assert (still.image, still.text, still.direction) == (1.0, 0.0, 0.0)
-
-
-def test_quantiles_are_those_of_exact_pairs_and_cosines_are_taken_as_they_are() -> None:
-    low, high = (
-        least_likeness(ToyClip(), Painting(measure="quantile", image=q, text=q, direction=q), 16) for q in (0.1, 0.9)
-    )
-    assert low.image < high.image <= 1 and low.text < high.text and low.direction < high.direction
-    plain = least_likeness(ToyClip(), Painting(), 16)
-    assert (plain.image, plain.text, plain.direction) == (0.7, 0.2, 0.2)
+def test_what_pairs_must_reach_are_the_settings_or_those_quantiles(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(likeness, "MEASURED", 4)
+    asked = {"image": 0.1, "text": 0.2, "direction": 0.3}
+    assert painter(tmp_path, **asked)._least == Likeness(**asked)
+    measured = painter(tmp_path, **asked, measure="quantile")
+    assert measured._least == quantiles(ToyClip(), Likeness(**asked), measured.pack.text_to_image.size, WITHHELD)
+    assert (tmp_path / "least.json").is_file()
 
 
 def test_a_group_that_was_written_is_not_written_again(tmp_path: Path) -> None:
     (tmp_path / "groups").mkdir()
-    asked: list[str] = []
-
-    def chat(talk, answer) -> str:
-        asked.append(talk[-1].content)
-        kind = json.loads(talk[-1].content)["kind"] if talk[-1].content.startswith("{") else "style"
-        pairs = [{"before": f"a cat {i}", "after": f"a dog {i}"} for i in range(5)]
-        return json.dumps({"instruction": "a dog", "kind": kind, "pairs": pairs})
+    pairs = [{"before": f"a cat {i}", "after": f"a dog {i}"} for i in range(5)]
+    chat = Scripted(json.dumps({"instruction": "a dog", "pairs": pairs}))
 
     def another(pack: PaintingPack) -> Painter:
         return Painter(pack, PAINTING.model_copy(update={"seeds": 1}), 0, "train", (), tmp_path)
 
     first = another(PaintingPack(chat=chat))(3)
     second = another(PaintingPack(chat=None))(3)
-    assert len(asked) == 1 and first.group == second.group and len(first.pairs) == 5
-    assert another(PaintingPack(chat=lambda talk, answer: "no"))(4).group is None
+    assert not chat.lines and first.group == second.group and len(first.pairs) == 5
+    assert another(PaintingPack(chat=Scripted("no", "no", "no")))(4).group is None
 
-    def silent(talk, answer) -> str:
+    def silent(talk, kind) -> str:
         raise PlanError("does not answer")
 
     with pytest.raises(PlanError, match="does not answer"):
@@ -120,5 +115,19 @@ def test_orders_are_checked_before_work_begins() -> None:
         order(n=7)
     with pytest.raises(RequestError, match="guidance_from is larger"):
         build(Painting, "visual-prompts", {"guidance_from": 9, "guidance_to": 8})
+    assert build(Painting, "visual-prompts", FIXED["visual_prompts"]).groups == "composed"
     other = painted(open_toy(), partial(open_toy), 6, 0, PAINTING, groups=GROUPS[::-1])
     assert other.asked != order().asked == painted(open_toy(), open_toy, 6, 0, PAINTING, groups=GROUPS).asked
+
+
+class MutePack(ToyPack):
+    @property
+    def chat(self) -> None:
+        raise PackError("no language model: take another pack")
+
+
+def test_a_pack_that_cannot_write_groups_says_before_work_begins_what_it_needs() -> None:
+    with pytest.raises(PackError, match="no language model.*, set groups=composed, or give groups of your own"):
+        painted(MutePack(), MutePack, 1, 0, PAINTING)
+    assert painted(MutePack(), MutePack, 1, 0, PAINTING, groups=GROUPS).n == 1
+    assert painted(MutePack(), MutePack, 1, 0, PAINTING.model_copy(update={"groups": "composed"})).n == 1

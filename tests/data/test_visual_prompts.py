@@ -11,7 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from pentimento.data.making import drawn, make
+from pentimento.data.grid_folders import picture_name, write_shards
+from pentimento.data.grouped import drawn
+from pentimento.data.making import make
 from pentimento.data.visual_prompts import (
     GroupRecord,
     Kept,
@@ -19,8 +21,6 @@ from pentimento.data.visual_prompts import (
     divide,
     grid_picture,
     grids_of,
-    picture_name,
-    write_shards,
 )
 from pentimento.language.groups import CaptionPair, Group
 

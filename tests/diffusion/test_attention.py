@@ -1,10 +1,12 @@
 """Keys and values that are put into a U-Net: exact at the start, only where they are meant, and gone afterwards."""
 
+from contextlib import contextmanager
+
 import pytest
 import torch
 from torch import Tensor
 
-from pentimento.diffusion.attention import Inserted, Slots, cross_attentions, part_of, projected
+from pentimento.diffusion.attention import Inserted, Kept, Slots, cross_attentions, part_of, projected
 from toy import CHANNELS, TOKENS, WIDTH, denoiser_network
 
 M, T = 3, 1000
@@ -82,3 +84,93 @@ def test_slots_of_another_model_are_refused() -> None:
     assert len(slots.keys) == len(cross_attentions(unet)) and slots.tokens == M and slots.parts == 1
     with pytest.raises(ValueError, match="layers"):
         Inserted(unet, Slots(slots.keys[1:], slots.values[1:]), T)
+
+
+@contextmanager
+def counted(unet):
+    """How often the cross-attention layers project a text."""
+    projections = [p for layer in cross_attentions(unet).values() for p in (layer.to_k, layer.to_v)]
+    weights, calls, plain = {id(p.weight) for p in projections}, [], torch.nn.functional.linear
+
+    def linear(x, weight, bias=None):
+        calls.extend([x] if id(weight) in weights else [])
+        return plain(x, weight, bias)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(torch.nn.functional, "linear", linear)
+        yield calls
+
+
+@torch.no_grad()
+def test_a_text_that_stays_is_projected_once_and_every_step_is_the_same_bit_for_bit() -> None:
+    unet, (x, t, text) = denoiser_network(), batch()
+    steps = [(x + i, t - i) for i in range(3)]
+    plain = [unet(x, t, encoder_hidden_states=text).sample for x, t in steps]
+    with counted(unet) as calls, Kept(unet):
+        kept = [unet(x, t, encoder_hidden_states=text.clone()).sample for x, t in steps]
+    assert all(torch.equal(a, b) for a, b in zip(kept, plain, strict=True))
+    assert len(calls) == 2 * len(cross_attentions(unet)) > 0
+
+
+@torch.no_grad()
+def test_other_texts_and_texts_changed_in_place_are_projected_anew_and_few_are_kept() -> None:
+    unet, (x, t, text) = denoiser_network(), batch()
+    own = text.clone()
+    texts = [text, text + 1, text[:2], text[:2] + 1]
+    plain = [unet(x[: len(one)], t[: len(one)], encoder_hidden_states=one).sample for one in texts]
+    with counted(unet) as calls, Kept(unet, texts=2):
+        for _ in range(2):
+            for one, wanted in zip(texts, plain, strict=True):
+                assert torch.equal(unet(x[: len(one)], t[: len(one)], encoder_hidden_states=one).sample, wanted)
+        unet(x, t, encoder_hidden_states=own)
+        own += 1
+        assert torch.equal(unet(x, t, encoder_hidden_states=own).sample, plain[1])
+    assert len(calls) == 2 * len(cross_attentions(unet)) * (2 * len(texts) + 2)
+
+
+def test_where_gradients_are_on_a_kept_text_is_computed_as_ever() -> None:
+    unet, (x, t, text) = denoiser_network(), batch()
+
+    def gradients() -> tuple[Tensor, ...]:
+        asked = text.clone().requires_grad_()
+        loss = unet(x, t, encoder_hidden_states=asked).sample.square().sum()
+        return torch.autograd.grad(loss, [asked, *(layer.to_k.weight for layer in cross_attentions(unet).values())])
+
+    plain = gradients()
+    with Kept(unet):
+        with torch.no_grad():
+            unet(x, t, encoder_hidden_states=text)
+        assert all(torch.equal(a, b) for a, b in zip(gradients(), plain, strict=True))
+
+
+@torch.no_grad()
+def test_the_model_is_put_back_whatever_happens_and_in_whatever_order_contexts_end() -> None:
+    unet, (x, t, text) = denoiser_network(), batch()
+    with pytest.raises(KeyboardInterrupt), Kept(unet):
+        unet(x, t, encoder_hidden_states=text)
+        raise KeyboardInterrupt
+    first, second = Kept(unet), Kept(unet)
+    plain = unet(x, t, encoder_hidden_states=text).sample
+    first.__enter__(), second.__enter__()
+    assert torch.equal(unet(x, t, encoder_hidden_states=text).sample, plain)
+    first.__exit__()
+    assert torch.equal(unet(x, t, encoder_hidden_states=text).sample, plain)
+    second.__exit__()
+    assert not any("forward" in vars(module) or module._forward_pre_hooks for module in unet.modules())
+
+
+@torch.no_grad()
+def test_learned_slots_are_put_into_kept_keys_and_values_too() -> None:
+    unet, (x, t, text) = denoiser_network(), batch()
+    start = own(unet, x, t, text)
+    other = Slots(tuple(k + 1 for k in start.keys), start.values)
+    rows = torch.tensor([True, False, False])
+    with Inserted(unet, other, T) as inserted:
+        inserted.at(t, rows)
+        wanted = unet(x, t, encoder_hidden_states=text).sample
+        with Kept(unet):
+            for _ in range(2):
+                assert torch.equal(unet(x, t, encoder_hidden_states=text).sample, wanted)
+    with Kept(unet):
+        plain = unet(x, t, encoder_hidden_states=text).sample
+        assert not torch.equal(plain, wanted)

@@ -36,6 +36,15 @@ def test_a_view_is_a_square_that_holds_the_whole_mask(mask: np.ndarray, closest:
         assert start >= 0 and start + view.side <= length or view.side >= length
 
 
+def test_a_mask_grows_by_whole_cells_to_all_sides() -> None:
+    mask = np.zeros((64, 64), dtype=bool)
+    mask[24:32, 40:48] = True
+    view = choose_view(mask, 64, 0.5)
+    assert latent_mask(mask, view, 8)[0, 0].nonzero().tolist() == [[3, 5]]
+    grown = latent_mask(mask, view, 8, grow=1)[0, 0]
+    assert grown[2:5, 4:7].all() and grown.sum() == 9
+
+
 def test_a_closer_look_shows_a_small_mask_larger() -> None:
     mask = np.zeros((128, 128), dtype=bool)
     mask[60:76, 30:46] = True

@@ -8,6 +8,7 @@ from pentimento.diffusion.objectives import Noise
 from pentimento.diffusion.samplers import (
     Trajectory,
     ddim_sample,
+    ddim_sample_joined,
     ddim_step,
     euler_ancestral_sample,
     euler_times,
@@ -65,6 +66,18 @@ def test_an_inversion_goes_on_where_it_ended() -> None:
     assert len(whole.latents) == 9
     assert all(torch.equal(a, b) for a, b in zip(whole.latents, parts.latents, strict=True))
     assert invert(noise, whole, steps, 5).latents == whole.latents
+
+
+def test_starts_at_several_levels_arrive_where_each_arrives_alone() -> None:
+    noise, steps = toy_noise(), levels(ALPHAS, 9)
+    starts = {2: latents(2), 9: torch.cat([latents(3), latents(4)]), 5: latents(5)}
+    seen: list[int] = []
+    arrived = ddim_sample_joined(noise, starts, steps, lambda level, x: seen.append(len(x)) or x)
+    assert seen == [2] * 4 + [3] * 3 + [4] * 2
+    for level, x in starts.items():
+        assert torch.allclose(arrived[level], ddim_sample(noise, x, steps, level), atol=1e-5)
+    alone = ddim_sample_joined(noise, {9: starts[9]}, steps)[9]
+    assert torch.equal(alone, ddim_sample(noise, starts[9], steps, 9))
 
 
 def test_ddim_equals_diffusers_step_for_step() -> None:

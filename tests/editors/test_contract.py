@@ -1,6 +1,7 @@
 """What every editor promises, whatever it does inside."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from pydantic import ValidationError
 from pentimento.editors import EDITORS
 from pentimento.errors import PackError, RequestError
 from pentimento.values import Request
-from toy import ToyPack, toy_mask, toy_picture
+from toy import ToyPack, toy_learned, toy_mask, toy_picture
 
 pytestmark = pytest.mark.parametrize("method", EDITORS)
 INSTRUCTION = "Change the dog to a cat"
@@ -21,8 +22,16 @@ TOY = {"diffedit": {"theta": 0.2, "noises": 2}, "mdp": {"inner_steps": 2}}
 """Random networks hardly tell one caption from another, and need no long optimisation."""
 
 
+LEARNED = {method: toy_learned(method) for method in ("instructbrush", "visii")}
+
+
 def edit(method: str, request: Request, **settings_: object):
-    return EDITORS[method](pack=PACK, **{"steps": 2, **TOY.get(method, {}), **settings_})(request)
+    return EDITORS[method](pack=PACK, **{"steps": 2, **TOY.get(method, {}), **settings_})(brought(method, request))
+
+
+def brought(method: str, request: Request) -> Request:
+    """The request with the learned instruction that some methods need."""
+    return replace(request, learned=LEARNED.get(method))
 
 
 @given(width=st.integers(8, 150), height=st.integers(8, 150), masked=st.booleans())
@@ -63,7 +72,7 @@ def test_given_masks_come_back_and_pixels_outside_their_cells_are_unchanged(meth
 
 def test_the_record_names_method_seed_and_every_setting_and_is_json(method: str) -> None:
     editor = EDITORS[method](pack=PACK, steps=2, **TOY.get(method, {}))
-    record = json.loads(json.dumps(editor(Request(toy_picture(), INSTRUCTION, seed=3)).record))
+    record = json.loads(json.dumps(editor(brought(method, Request(toy_picture(), INSTRUCTION, seed=3))).record))
     assert record["method"] == method
     assert record["seed"] == 3
     assert set(record["settings"]) == set(type(editor).model_fields) - {"pack"}
@@ -71,10 +80,10 @@ def test_the_record_names_method_seed_and_every_setting_and_is_json(method: str)
     assert all(seconds >= 0 for seconds in record["timings"].values())
 
 
-def test_an_empty_instruction_is_refused(method: str) -> None:
-    assert "instruction" in EDITORS[method].needs
+def test_a_request_without_what_the_method_needs_is_refused(method: str) -> None:
+    assert EDITORS[method].needs in ({"instruction"}, {"learned"})
     with pytest.raises(RequestError, match="instruction"):
-        edit(method, Request(toy_picture(), " "))
+        EDITORS[method](pack=PACK)(Request(toy_picture(), " "))
 
 
 def test_a_mask_of_another_size_and_an_empty_one_are_refused(method: str) -> None:
@@ -98,7 +107,7 @@ def test_a_missing_model_is_a_pack_error(method: str) -> None:
         instruct = inpaint = text_to_image
 
     with pytest.raises(PackError):
-        EDITORS[method](pack=Bare(), steps=2)(Request(toy_picture(), INSTRUCTION))
+        EDITORS[method](pack=Bare(), steps=2)(brought(method, Request(toy_picture(), INSTRUCTION)))
 
 
 def test_unknown_settings_and_values_out_of_range_are_refused(method: str) -> None:
@@ -116,7 +125,7 @@ def test_settings_are_frozen(method: str) -> None:
 def test_progress_is_told_and_may_stop_the_edit(method: str) -> None:
     told: list[tuple[str, int, int]] = []
     EDITORS[method](pack=PACK, steps=4, **TOY.get(method, {}))(
-        Request(toy_picture(seed=1), INSTRUCTION), lambda *step: told.append(step)
+        brought(method, Request(toy_picture(seed=1), INSTRUCTION)), lambda *step: told.append(step)
     )
     edits = [(done, total) for doing, done, total in told if doing == "edit"]
     total = edits[-1][1]
@@ -126,4 +135,6 @@ def test_progress_is_told_and_may_stop_the_edit(method: str) -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        EDITORS[method](pack=PACK, steps=4, **TOY.get(method, {}))(Request(toy_picture(), INSTRUCTION), stop)
+        EDITORS[method](pack=PACK, steps=4, **TOY.get(method, {}))(
+            brought(method, Request(toy_picture(), INSTRUCTION)), stop
+        )

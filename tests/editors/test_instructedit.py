@@ -9,6 +9,7 @@ from torch import Tensor
 from pentimento.diffusion.samplers import Trajectory
 from pentimento.editors.instructedit import InstructEdit
 from pentimento.editors.planned import describe, plans_for
+from pentimento.editors.ratios import at_ratios
 from pentimento.editors.trajectories import RECENT, Recent, Start, digest
 from pentimento.errors import NothingFound, PlanError
 from pentimento.values import Plan, Request
@@ -209,3 +210,39 @@ def test_another_seed_gives_another_picture_inside_the_mask_and_the_same_outside
         Request(toy_picture(), plan=PLAN, mask=toy_mask(), seed=5)
     )
     assert still.image.tobytes() == first.image.tobytes()
+
+
+RATIOS = (0.4, 0, 1, 0.4, 0.7)
+
+
+def levels_apart(one: Any, other: Any) -> int:
+    """The largest difference of two pictures, in levels of 255."""
+    return int(np.abs(np.asarray(one, dtype=int) - np.asarray(other, dtype=int)).max())
+
+
+@pytest.mark.parametrize("seed", [0, 5])
+def test_several_ratios_as_one_batch_equal_the_single_edits(seed: int) -> None:
+    model = ToyDiffusion()
+    editor = InstructEdit(pack=pack_of(model), steps=10)
+    request = Request(toy_picture(seed=6), WORDS, seed=seed)
+    together = at_ratios(editor, request, RATIOS)
+    assert model.calls == [1] * 10 + [2] * 3 + [4] * 3 + [6] * 4  # each joins on the way down
+    for ratio, result in zip(RATIOS, together, strict=True):
+        single = InstructEdit(**{**dict(editor), "ratio": ratio})(request)
+        assert levels_apart(result.image, single.image) <= 1 and levels_apart(result.decoded, single.decoded) <= 1
+        assert result.record["settings"] == single.record["settings"] and (result.mask == single.mask).all()
+    assert levels_apart(together[0].decoded, together[2].decoded) > 1
+
+
+def test_several_edits_in_one_instruction_are_carried_out_at_every_ratio() -> None:
+    editor = InstructEdit(pack=pack_of(ToyDiffusion()), steps=4)
+    request = Request(toy_picture(seed=7), "Change the dog to a cat; Change the cup to a fork")
+    for ratio, result in zip((0, 0.5, 1), at_ratios(editor, request, (0, 0.5, 1)), strict=True):
+        single = InstructEdit(**{**dict(editor), "ratio": ratio})(request)
+        assert levels_apart(result.image, single.image) <= 2 and result.record["plans"] == single.record["plans"]
+
+
+def test_an_editor_leaves_the_model_as_it_was() -> None:
+    model = ToyDiffusion()
+    InstructEdit(pack=pack_of(model), steps=2)(Request(toy_picture(), WORDS))
+    assert not any("forward" in vars(module) or module._forward_pre_hooks for module in model.unet.modules())

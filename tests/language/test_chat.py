@@ -1,5 +1,4 @@
 import json
-from collections.abc import Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -25,20 +24,10 @@ from pentimento.language.chat import (
 )
 from pentimento.roles import Planner
 from pentimento.values import Plan
+from scripted import Scripted
 
 EDIT = {"find": ["cat"], "which": "right", "before": "photo of a cat", "after": "photo of a tiger", "kind": "replace"}
 GOOD = json.dumps({"edits": [EDIT]})
-
-
-class Scripted:
-    """A language model that says its lines one after the other, and remembers what it was told."""
-
-    def __init__(self, *lines: str):
-        self.lines, self.heard = list(lines), list[tuple[Message, ...]]()
-
-    def __call__(self, talk: Sequence[Message]) -> str:
-        self.heard.append(tuple(talk))
-        return self.lines.pop(0)
 
 
 def test_an_answer_becomes_a_plan() -> None:
@@ -60,7 +49,7 @@ def test_quotes_and_full_stops_do_not_reach_the_captions() -> None:
 
 
 def test_a_fence_and_words_around_the_json_are_tolerated() -> None:
-    assert read_answer(f"Sure!\n```json\n{GOOD}\n```\nAnything else?").edits[0].find == ("cat",)
+    assert read_answer(f"Sure!\n```json\n{GOOD}\n```\nAnything else?", ChatAnswer).edits[0].find == ("cat",)
 
 
 @pytest.mark.parametrize(
@@ -100,7 +89,9 @@ def test_the_prompt_holds_the_context_the_schema_and_three_examples() -> None:
     first, *examples = opening()
     assert first.role == "system" and '"ChatEdit"' in first.content and "{schema}" not in first.content
     assert [message.role for message in examples] == ["user", "assistant"] * 3
-    kinds = [read_answer(message.content).edits[0].kind for message in examples if message.role == "assistant"]
+    kinds = [
+        read_answer(message.content, ChatAnswer).edits[0].kind for message in examples if message.role == "assistant"
+    ]
     assert kinds == ["replace", "add", "remove"]
 
 
@@ -133,9 +124,9 @@ def test_the_endpoint_is_asked_for_json_by_our_schema() -> None:
         return SimpleNamespace(choices=[SimpleNamespace(message=SimpleNamespace(content=GOOD))])
 
     client = SimpleNamespace(chat=SimpleNamespace(completions=SimpleNamespace(create=create)))
-    settings = ChatSettings(model="some-model", temperature=0.6)
-    assert completed(client, settings, [Message("user", "hello")]) == GOOD
-    assert asked["model"] == "some-model" and asked["temperature"] == 0.6
+    settings = ChatSettings(model="some-model", temperature=0.6, seed=3)
+    assert completed(client, settings, [Message("user", "hello")], ChatAnswer) == GOOD
+    assert asked["model"] == "some-model" and asked["temperature"] == 0.6 and asked["seed"] == 3
     assert asked["messages"] == [{"role": "user", "content": "hello"}]
     assert asked["response_format"]["json_schema"]["schema"] == ChatAnswer.model_json_schema()
 

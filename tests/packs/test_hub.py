@@ -30,8 +30,8 @@ from transformers import (
 )
 
 from pentimento import roles
-from pentimento.language.chat import Message
-from pentimento.language.groups import Group
+from pentimento.language.chat import ChatAnswer, Message
+from pentimento.language.groups import Written
 from pentimento.packs import Role, open_pack, seal
 from pentimento.values import Box
 
@@ -228,4 +228,4 @@ def test_a_local_language_model_plans(tmp_path):
     pack = open_pack(tmp_path, device="cpu", dtype="fp32")
     assert isinstance(pack.planner, roles.Planner)
     talk = (Message("system", "abc"), Message("user", "add"))
-    assert pack.planner.complete(talk) == pack.chat(talk, Group)
+    assert pack.planner.complete(talk, ChatAnswer) == pack.chat(talk, Written)

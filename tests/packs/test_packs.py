@@ -104,6 +104,17 @@ def test_bf16_answers_in_fp32_and_close_to_fp32(folder):
     assert torch.allclose(one, other, atol=0.05)
 
 
+@torch.no_grad()
+@pytest.mark.parametrize("dtype", ["fp32", "bf16"])
+def test_texts_that_stay_change_no_bit_in_any_arithmetic(folder, dtype):
+    model = open_pack(folder, device="cpu", dtype=dtype).text_to_image
+    x, t, text = torch.randn(2, 4, 8, 8), torch.tensor([900, 900]), model.encode_text(["a", "b"])
+    plain = [model.denoise(x, t - step, text) for step in range(3)]
+    with model.same_texts():
+        kept = [model.denoise(x, t - step, text) for step in range(3)]
+    assert all(torch.equal(a, b) for a, b in zip(plain, kept, strict=True))
+
+
 def test_the_noise_schedule_is_the_schedulers_own(folder):
     model = opened(folder).text_to_image
     assert torch.equal(model.alphas_cumprod, DDIMScheduler.from_pretrained(folder / "scheduler").alphas_cumprod)
@@ -323,10 +334,11 @@ def test_the_miniature_is_sealed_with_what_is_trained_and_installed_whole(tmp_pa
     with pytest.raises(PackError, match="no trained model"):
         finish(tmp_path / "empty", tmp_path / "runs", "0")
     (trained / "scores.json").write_text('{"clip": "61 % (n = 200)"}')
+    assert finish(trained, tmp_path / "runs", "0").defaults == FIXED
+    (trained / "defaults.json").write_text('{"sdedit": {"steps": 9}}')
     manifest = finish(trained, tmp_path / "runs", "0")
     assert (manifest.name, list(manifest.roles)) == ("miniature", ["clip"])
-    installed_now = read_manifest(catalogue()["miniature"].manifest).defaults
-    assert manifest.defaults == FIXED and {name: installed_now[name] for name in FIXED} == FIXED
+    assert manifest.defaults == {"sdedit": {"steps": 9}, **FIXED}
     install(trained, installed)
     assert "61 % (n = 200)" in (installed / "CARD.md").read_text()
     assert sorted(p.name for p in installed.iterdir()) == ["CARD.md", "clip", "manifest.json"]

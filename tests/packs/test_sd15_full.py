@@ -21,7 +21,7 @@ import torch
 from PIL import Image
 
 from pentimento import roles
-from pentimento.language.chat import Message, prompt_of
+from pentimento.language.chat import ChatAnswer, Message, prompt_of
 from pentimento.packs import mock, open_pack
 from pentimento.values import Box
 
@@ -143,4 +143,4 @@ def test_the_language_model_answers_in_its_own_turns(model: Any) -> None:
     prompt = prompt_of(model.complete.tokenizer, talk)
     assert prompt.endswith("<|im_start|>assistant\n")
     assert model.complete.tokenizer(prompt).input_ids[0] == 151644
-    assert isinstance(replace(model.complete, longest=2)(talk), str)
+    assert isinstance(replace(model.complete, longest=2)(talk, ChatAnswer), str)

@@ -2,9 +2,11 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image
+from torch import Tensor
 from transformers import CLIPConfig, CLIPModel, CLIPTokenizer
 
 from pentimento.errors import PackError
@@ -42,6 +44,44 @@ def test_embeddings_are_normalised_and_of_one_length(embedder: ClipEmbedder) -> 
     texts = embedder.embed_texts(["a cat", "", "many many words that do not fit the encoder"])
     assert images.shape == texts.shape == (3, 8)
     assert torch.allclose(images.norm(dim=-1), torch.ones(3)) and torch.allclose(texts.norm(dim=-1), torch.ones(3))
+
+
+def as_pixels(image: Image.Image) -> Tensor:
+    """(1, 3, h, w) in [-1, 1]."""
+    return torch.from_numpy(np.array(image.convert("RGB"))).permute(2, 0, 1)[None].float() / 127.5 - 1
+
+
+def smooth(width: int, height: int) -> Image.Image:
+    """A colourful picture without sharp edges."""
+    rng = np.random.default_rng(0)
+    return Image.fromarray(rng.integers(60, 200, (4, 4, 3), dtype=np.uint8)).resize((width, height), Image.BICUBIC)
+
+
+@pytest.mark.parametrize("size", [(32, 32), (64, 64), (128, 96), (75, 200), (20, 24)])
+def test_pixels_and_pictures_have_the_same_embedding(embedder: ClipEmbedder, size: tuple[int, int]) -> None:
+    picture = smooth(*size)
+    seen, turned = embedder.embed_images([picture, picture.rotate(180)])
+    assert torch.allclose(embedder.embed_pixels(as_pixels(picture))[0], seen, atol=5e-3)
+    assert (turned - seen).abs().max() > 0.05
+
+
+def test_gradients_reach_the_pixels_and_not_the_model(embedder: ClipEmbedder) -> None:
+    pixels = as_pixels(smooth(48, 40)).repeat(2, 1, 1, 1).requires_grad_()
+    embedded = embedder.embed_pixels(pixels)
+    assert embedded.shape == (2, 8) and torch.allclose(embedded.norm(dim=-1), torch.ones(2))
+    embedded[0, 0].backward()
+    assert pixels.grad is not None and not pixels.grad[1].any()
+    assert (pixels.grad[0, :, :, 4:44] != 0).float().mean() > 0.9
+    assert not pixels.grad[0, :, :, :4].any()  # beside the middle square
+    assert all(parameter.grad is None for parameter in embedder.model.parameters())
+
+
+def test_pixels_beyond_the_range_are_not_clamped(embedder: ClipEmbedder) -> None:
+    pixels = as_pixels(smooth(32, 32)).add(1.5).requires_grad_()
+    embedded = embedder.embed_pixels(pixels)
+    assert not torch.allclose(embedded, embedder.embed_pixels(pixels.clamp(-1, 1)), atol=1e-3)
+    embedded[0, 0].backward()
+    assert pixels.grad is not None and (pixels.grad[pixels > 1] != 0).any()
 
 
 def test_padding_beside_a_longer_text_changes_nothing(embedder: ClipEmbedder) -> None:

@@ -1,5 +1,6 @@
 """The recipes of detector, segmenter and captioner: pure batches, true answers, losses that reach every weight."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -7,7 +8,8 @@ import pytest
 import torch
 
 from pentimento.data.captions import caption
-from pentimento.data.scenes import draw_scene
+from pentimento.data.scenes import Thing, draw_scene
+from pentimento.data.vocabulary import NOUNS
 from pentimento.errors import TrainingError
 from pentimento.recipes import captioner, detector, segmenter
 from pentimento.vision.captioner import split_words
@@ -79,3 +81,12 @@ def test_the_captioner_knows_every_word_of_other_scenes() -> None:
     known = set(captioner.known_words())
     for seed in range(300):
         assert set(split_words(caption(draw_scene(seed, "test"), np.random.default_rng(seed)))) <= known
+
+
+def test_a_picture_with_things_of_every_group_can_be_asked_about() -> None:
+    nouns = {NOUNS[noun].group: noun for noun in NOUNS if NOUNS[noun].group in detector.GROUPS}
+    look = detector.look_at(0)
+    things = tuple(Thing(noun, 0.5, 0.5, 0.3) for noun in nouns.values())
+    crowd = look._replace(scene=replace(look.scene, things=things), masks=(look.masks[0],) * len(things))
+    for seed in range(40):
+        assert len(detector.questions(crowd, 12, np.random.default_rng(seed))) >= 12

@@ -2,6 +2,7 @@
 
 instructedit  the protocol of docs/protocol.md: InstructEdit, its ablations, InstructPix2Pix
 instructedit-table1  Table 1 of InstructEdit: all baselines and bounds, on the thirty and on drawn scenes
+instructbrush-table1, -table2, -table4  InstructBrush on TOP-Bench: few-shot, ablations, one-shot; n are effects
 pack          every model of a pack by itself
 judge         how far the judge can be trusted
 tune          settings chosen on validation, written into the pack folder's defaults.json
@@ -14,8 +15,12 @@ from typing import Any
 
 from ..errors import PackError, RequestError
 
-TABLES = {"instructedit": 200, "instructedit-table1": 200, "pack": 200, "judge": 300, "tune": 24, "card": 1}
-"""The tables by name, with the number of scenes each is measured on when none is asked for."""
+TABLES = {
+    "instructedit": 200, "instructedit-table1": 200, "instructbrush-table1": 25, "instructbrush-table2": 25,
+    "instructbrush-table4": 25, "pack": 200, "judge": 300, "tune": 24, "card": 1,
+}  # fmt: skip
+"""The tables by name, with the number of scenes, or effects, each is measured on when none is asked for."""
+WITH_CASES = tuple(name for name in TABLES if "-table" in name)
 
 
 def run(
@@ -35,7 +40,7 @@ def run(
     """
     if name not in TABLES:
         raise RequestError(f"no table is called {name!r}: there are {', '.join(TABLES)}")
-    if cases is not None and name != "instructedit-table1":
+    if cases is not None and name not in WITH_CASES:
         raise RequestError(f"{name} draws its own scenes: leave --cases out")
     from ..editors.requests import unwatched
 
@@ -54,6 +59,12 @@ def run(
         report = table1.measure(pack, output, count, seed, watch, cases)
         files = [str(output / f"table1.{suffix}") for suffix in ("json", "md", "html", "jsonl")]
         return {"table": f"\n{table1.markdown(report)}\n", "files": files}
+    if name.startswith("instructbrush"):
+        from . import instructbrush_tables as tables
+
+        report = tables.measure(name, pack, output, count, seed, watch, cases)
+        files = [str(output / f"{name}.{suffix}") for suffix in ("json", "md", "jsonl")]
+        return {"table": f"\n{tables.markdown(report)}\n", "files": files}
     if name == "pack":
         from . import pack as models
 

@@ -26,7 +26,7 @@ from ..values import Request, Result
 from . import card
 from .judge import round_trip
 from .language import same_plan
-from .metrics import best_covered, intersection_over_union, is_identical, psnr, touched
+from .metrics import best_covered, intersection_over_union, is_identical, near, psnr
 from .sheets import Panel, sheet
 from .table import (
     Attempt,
@@ -44,7 +44,7 @@ from .table import (
 )
 from .tasks import Given, Task, draw_tasks, given
 
-PROTOCOL = 2
+PROTOCOL = 3
 """Raised whenever a change makes figures incomparable with older ones."""
 SHOWN = 24
 """Tasks on the contact sheet: the first ones, whatever came of them."""
@@ -82,6 +82,8 @@ class Row:
 def rows_of(pack: BenchPack) -> tuple[Row, ...]:
     """The rows of the protocol, fair ones last. Building a row loads nothing."""
     editor = InstructEdit(**{**pack.defaults.get("instructedit", {}), "pack": pack})
+    close = editor.model_copy(update={"closest": 0.4, "grow": 0})
+    grown = editor.model_copy(update={"closest": 0.4, "grow": 1})
     pix2pix = InstructPix2Pix(**{**pack.defaults.get("instructpix2pix", {}), "pack": pack})
     rules = Rules()
 
@@ -106,6 +108,8 @@ def rows_of(pack: BenchPack) -> tuple[Row, ...]:
         Row("InstructEdit, true mask", editor, frozenset({"mask"}), frozenset({"plan", "picture"})),
         Row("InstructEdit, true plan", editor, frozenset({"plan"}), frozenset({"mask", "picture"})),
         Row("InstructEdit, true plan and mask", editor, frozenset({"plan", "mask"})),
+        Row("InstructEdit, true plan and mask, a close look", close, frozenset({"plan", "mask"})),
+        Row("InstructEdit, true plan and mask, a close look, grown", grown, frozenset({"plan", "mask"})),
         Row("InstructPix2Pix", pix2pix, timed=True),
     )
 
@@ -142,7 +146,8 @@ def score(task: Task, row: Row, made: Attempt, instruments: Instruments) -> Outc
         if not inside.all():
             measured["PSNR outside"] = psnr(decoded, truth.after, ~inside)
         acted = result.mask if result.mask is not None else inside
-        outside = ~touched(acted, instruments.cell)
+        grown = 1 + result.record.get("settings", {}).get("grow", 0)
+        outside = ~near(acted, instruments.cell * grown)
         if outside.any():
             measured["identical outside"] = float(is_identical(image, before, outside))
         if instruments.judge is not None:

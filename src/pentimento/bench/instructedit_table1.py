@@ -7,6 +7,7 @@ after its pixels outside the mask are restored stands in rows of its own.
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,8 @@ import numpy as np
 import torch
 from PIL import Image
 
-from ..editors import EDITORS
+from ..editors import EDITORS, InstructEdit
+from ..editors.ratios import at_ratios
 from ..editors.requests import Watch, unwatched
 from ..editors.trajectories import RECENT
 from ..errors import PackError
@@ -97,12 +99,15 @@ PUBLISHED: Mapping[str, Mapping[str, float]] = {
 
 @dataclass(frozen=True)
 class Row:
-    """One line of the table. `help` names the truth that the request brings along; without help the row is fair."""
+    """One line of the table. `help` names the truth that the request brings along; without help the row is fair.
+
+    Rows that share their work are not `timed`."""
 
     label: str
     edit: Callable[[Request], Result]
     help: frozenset[str] = frozenset()
     bound: bool = False
+    timed: bool = True
 
 
 def rows_of(pack: BenchPack) -> tuple[Row, ...]:
@@ -133,10 +138,26 @@ def rows_of(pack: BenchPack) -> tuple[Row, ...]:
     )
 
 
+class Sweep:
+    """The i-th of the RATIOS of an editor; all are decoded as one batch when a picture is first asked for (Fig. 7)."""
+
+    def __init__(self, editor: InstructEdit):
+        self._editor, self._results = editor, tuple[Result, ...]()
+        self._asked = b"", ""
+
+    def __call__(self, i: int, request: Request) -> Result:
+        asked = request.image.tobytes(), request.instruction
+        if asked != self._asked:
+            self._results = at_ratios(self._editor, request, RATIOS)
+            self._asked = asked
+        return self._results[i]
+
+
 def figure_rows(pack: BenchPack) -> tuple[Row, ...]:
     """The paper's other comparisons: encoding ratios (Fig. 7), and with or without a description (Fig. 5)."""
     chosen = {**pack.defaults.get("instructedit", {}), "pack": pack}
-    ratios = [Row(f"InstructEdit, ratio {r:g}", EDITORS["instructedit"](**{**chosen, "ratio": r})) for r in RATIOS]
+    sweep = Sweep(InstructEdit(**chosen))
+    ratios = [Row(f"InstructEdit, ratio {r:g}", partial(sweep, i), timed=False) for i, r in enumerate(RATIOS)]
     said = [
         Row(f"InstructEdit, description {when}", EDITORS["instructedit"](**{**chosen, "description": when}))
         for when in ("never", "always")
@@ -191,7 +212,8 @@ def score(case: Case, row: Row, made: Attempt, tools: Instruments, clip: Clip | 
             found = np.zeros_like(case.target)
         scores["mask IoU"] = intersection_over_union(found, case.target)
     scores["refused"] = float(made.result is None)
-    scores["seconds"] = made.seconds
+    if row.timed:
+        scores["seconds"] = made.seconds
     outcomes = [Outcome(row.label, number, case.group, made.refusal, scores)]
     if result.mask is not None and not row.bound:
         finished = measured(case, np.asarray(result.image.convert("RGB")), tools, clip)
@@ -245,7 +267,8 @@ def measure(
                 kept.add(outcome)  # the plain row last: where it stands, the other stands too
     numbers = range(len(chosen))
     outcomes = [kept.outcomes[key] for key in sorted(kept.outcomes) if key[1] in numbers]
-    ways = {} if rows or cases is not None else _phrasings(pack, seed, tools, clip, kept)
+    said = not rows and cases is None and "InstructEdit" not in unable
+    ways = _phrasings(pack, seed, tools, clip, kept) if said else {}
     labels = [label for row in table for label in (row.label, row.label + COMPOSITED)]
     report: dict[str, Any] = {
         **head, "n": len(chosen), "hardware": hardware(), "published": PUBLISHED,

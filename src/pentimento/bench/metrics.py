@@ -34,12 +34,12 @@ def psnr(picture: np.ndarray, truth: np.ndarray, mask: np.ndarray | None = None)
     return 99.0 if mse == 0 else min(99.0, 10 * float(np.log10(255.0**2 / mse)))
 
 
-def touched(mask: np.ndarray, cell: int) -> np.ndarray:
-    """The mask grown to whole cells of `cell` x `cell` pixels: where an edit on the latent grid may act at all."""
-    h, w = mask.shape
-    padded = np.pad(mask, ((0, -h % cell), (0, -w % cell)))
-    coarse = padded.reshape(padded.shape[0] // cell, cell, -1, cell).any((1, 3))
-    return coarse.repeat(cell, 0).repeat(cell, 1)[:h, :w]
+def near(mask: np.ndarray, distance: int) -> np.ndarray:
+    """The mask grown by `distance` pixels to all sides, diagonals too: as far as an edit on a latent grid may reach
+    when a cell has that side."""
+    from scipy.ndimage import maximum_filter
+
+    return np.asarray(maximum_filter(mask, size=2 * distance + 1))
 
 
 def is_identical(picture: np.ndarray, other: np.ndarray, where: np.ndarray) -> bool:
@@ -87,6 +87,17 @@ def clip_direction(before: Tensor, after: Tensor, said_before: Tensor, said_afte
     did not change has no direction: 0.
     """
     return float(F.cosine_similarity(after - before, said_after - said_before, dim=0))
+
+
+def direction_distance(inputs: Tensor, results: Tensor, before: Tensor, after: Tensor) -> float:
+    """ "Direct." of InstructBrush's tables (its Appendix A, Eq. 8): 1 - cos between the mean direction from the inputs
+    to the results and that of the training pairs, embeddings (n, d) and (m, d); in [0, 2], down is better.
+
+    The equation is lost in the paper's text; the distance is our reading of its arrows. Results that did not change
+    have no direction: 1.
+    """
+    made, wanted = (results - inputs).mean(0), (after - before).mean(0)
+    return 1 - float(F.cosine_similarity(made, wanted, dim=0))
 
 
 def frechet_distance(features: Tensor, others: Tensor) -> float:

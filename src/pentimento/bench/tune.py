@@ -30,13 +30,14 @@ DEFAULTS = "defaults.json"
 PRICE = 0.02
 """What a decibel lost outside the edit, below the autoencoder's, costs in the share of edits carried out."""
 GUIDANCE = (2.0, 3.0, 4.5, 7.0)
+CLOSEST, GROW = (1.0, 0.4), (0, 1)
 GRIDS: Mapping[str, Mapping[str, Sequence[Any]]] = {
-    "instructedit": {"guidance": GUIDANCE, "ratio": (0.45, 0.6, 0.75, 0.9)},
+    "instructedit": {"guidance": (4.5, 7.0), "ratio": (0.75, 0.9), "closest": CLOSEST, "grow": GROW},
     "instructpix2pix": {"guidance": (2.0, 3.5, 5.0, 7.5), "image_guidance": (1.0, 1.3, 1.6, 2.0)},
-    "diffedit": {"guidance": GUIDANCE, "ratio": (0.6, 0.85), "mask_guidance": (2.0, 7.5)},
+    "diffedit": {"ratio": (0.75, 0.9), "mask_guidance": (2.0, 7.5), "closest": CLOSEST, "grow": GROW},
     "mdp": {"guidance": GUIDANCE, "window_end": (0.2, 0.4, 0.6, 0.8)},
     "sdedit": {"guidance": GUIDANCE, "strength": (0.45, 0.6, 0.75, 0.9)},
-    "inpaint": {"guidance": (1.5, 2.0, 2.5, 3.0, 3.5, 4.0, 5.0, 7.5), "mask_to_grid": ("area", "nearest")},
+    "inpaint": {"guidance": (1.5, 2.5, 4.0, 7.5), "closest": CLOSEST, "grow": GROW},
 }
 """Sixteen trials for each method."""
 

@@ -4,7 +4,18 @@ import numpy as np
 
 from ..language import lexicon
 from .scenes import Scene, Thing
-from .vocabulary import BACKGROUNDS, PLACE_WORDS, SEASON_WORDS, TIME_WORDS, WEATHER_WORDS
+from .vocabulary import (
+    BACKGROUNDS,
+    COLOURS,
+    MATERIALS,
+    NOUNS,
+    PLACE_WORDS,
+    SEASON_WORDS,
+    STYLES,
+    TIME_WORDS,
+    WEARABLES,
+    WEATHER_WORDS,
+)
 
 
 def phrase(thing: Thing, grey: bool = False) -> str:
@@ -77,3 +88,10 @@ def short_caption(scene: Scene, rng: np.random.Generator) -> str:
 def training_caption(scene: Scene, rng: np.random.Generator) -> str:
     """What a text-conditioned model learns from: two thirds whole captions, one third short ones."""
     return caption(scene, rng) if rng.random() < 0.67 else short_caption(scene, rng)
+
+
+def vocabulary() -> tuple[str, ...]:
+    """Every phrase that tells one scene from another: things, looks, accessories, places, lights, weathers, styles."""
+    words = (NOUNS, COLOURS, MATERIALS, WEARABLES, PLACE_WORDS.values(), BACKGROUNDS.values(), SEASON_WORDS.values(),
+             TIME_WORDS.values(), WEATHER_WORDS.values(), STYLES)  # fmt: skip
+    return tuple(dict.fromkeys(phrase for group in words for phrase in group))

@@ -5,16 +5,23 @@ instruction says. An edit is first drawn as `edits` draws it and then carried ou
 """
 
 from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
+from PIL import Image
 
 from ..language.captions import plan_of
 from ..language.groups import PAIRS, CaptionPair, EditKind, Group
+from ..values import Pair
 from . import art, words
 from .captions import caption
-from .edits import Edit, draw_edit, moved, references, resized
-from .scenes import FLYING, Scene, Thing, draw_scene, generator, random_thing
+from .edits import Edit, draw_edit, moved, references, render_edit, resized
+from .export import check_split
+from .making import Made, MadePair, Maker, Order
+from .scenes import FLYING, WORLD_VERSION, Scene, Thing, draw_scene, generator, random_thing
+from .visual_prompts import Layout
 
 
 @dataclass(frozen=True)
@@ -42,6 +49,31 @@ def draw_group(seed: int, number: int, split: str = "train") -> DrawnGroup:
             said = words.instruction(first.words, rng)
             group = Group(instruction=said, kind=cast(EditKind, first.words.kind), pairs=tuple(pairs))
             return DrawnGroup(group, edits)
+
+
+def drawn(n: int, seed: int, layout: Layout, split: str = "train") -> Order:
+    """The order of a set that is drawn, with exact pairs of the world's split, at the size of a grid's quadrant.
+
+    Raises:
+        RequestError: an unknown split.
+    """
+    check_split(split)
+    source = {"source": "drawn", "split": split, "world_version": WORLD_VERSION}
+    return Order(n, seed, layout, source, partial(_begin_drawing, seed, split, layout.quadrant))
+
+
+def _begin_drawing(seed: int, split: str, size: int, work: Path, place: int) -> Maker:
+    return partial(_draw, seed, split, size)
+
+
+def _draw(seed: int, split: str, size: int, number: int) -> Made:
+    group = draw_group(seed, number, split)
+    pairs = []
+    for i, edit in enumerate(group.edits):
+        shown = render_edit(edit, size)
+        pictures = Pair(Image.fromarray(shown.before), Image.fromarray(shown.after))
+        pairs.append(MadePair(i, pictures, {"scene_seed": edit.before.seed}))
+    return Made(group.group, tuple(pairs))
 
 
 def _captions(edit: Edit, rng: np.random.Generator) -> CaptionPair:

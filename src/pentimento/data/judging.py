@@ -36,6 +36,7 @@ FACTORS: Mapping[str, tuple[str, ...]] = {
 SIDE = 64
 MARGIN = 1.35
 """Side of a thing's view over the thing's size."""
+WHOLE_KINDS = ("background", "time", "weather", "season", "style")
 Mistake = Literal["right", "wrong", "partial", "missing"]
 
 
@@ -195,7 +196,7 @@ def wrongly(edit: Edit, rng: np.random.Generator) -> Scene | None:
 def half_done(edit: Edit, before: np.ndarray, after: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Half of an edit: one side of each thing it changes (of the picture, when it changes all), or a 50 % blend."""
     kind = edit.words.kind
-    everywhere = kind in ("background", "time", "weather", "season", "style")
+    everywhere = kind in WHOLE_KINDS
     faint = kind in ("remove", "move", "resize") or (kind == "add") or (kind != "style" and rng.random() < 0.5)
     if faint and not (everywhere and kind != "background"):
         share = rng.uniform(0.42, 0.58)
@@ -269,6 +270,8 @@ def example(lessons: Lessons, rng: np.random.Generator) -> Example:
         return _seen(pair[1], _shaken(region_of(edit.before.things[i]), rng), {"noun": NOTHING}, rng)
     after = rng.random() < 0.6
     scene = edit.after if after else edit.before
+    if edit.words.kind in WHOLE_KINDS and rng.random() < 0.7:
+        return _seen(pair[int(after)], WHOLE, whole_answers(scene), rng)
     changed = edit.targets if edit.words.kind != "remove" else ()
     return _of_scene(scene, pair[int(after)], rng, changed)
 
@@ -294,7 +297,7 @@ def _of_scene(scene: Scene, picture: np.ndarray, rng: np.random.Generator, favou
 
 def _of_half(edit: Edit, pair: np.ndarray, rng: np.random.Generator) -> Example:
     half, kind = half_done(edit, pair[0], pair[1], rng), edit.words.kind
-    if kind in ("background", "time", "weather", "season", "style"):
+    if kind in WHOLE_KINDS:
         return _seen(half, WHOLE, {"place" if kind == "background" else kind: UNCLEAR}, rng)
     if kind == "remove":
         thing, spoilt = edit.before.things[edit.targets[0]], "noun"

@@ -6,7 +6,6 @@ groups are done, the first process writes the set, which appears whole or not at
 """
 
 import json
-import multiprocessing
 import os
 import shutil
 import tempfile
@@ -14,20 +13,15 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any
 
-from PIL import Image
-
-from ..errors import PentimentoError, RequestError
+from ..errors import RequestError
 from ..language.groups import Group
 from ..values import Pair
-from .edits import render_edit
-from .export import check_split
-from .grouped import draw_group
-from .scenes import WORLD_VERSION
-from .visual_prompts import ABOUT, LEAST, GroupRecord, Kept, Layout, picture_name, write_set
+from .grid_folders import ABOUT, picture_name, write_set
+from .processes import Share, launched, spread
+from .visual_prompts import LEAST, GroupRecord, Kept, Layout
 
 Watch = Callable[[str, int, int], None]
 
@@ -70,47 +64,6 @@ class Order:
         """The order as JSON."""
         settings = self.layout.model_dump(mode="json")
         return {"n": self.n, "seed": self.seed, **self.source, "settings": settings}
-
-
-@dataclass(frozen=True)
-class Share:
-    """This process's part of the work, when several were launched: number `rank` of `world`, `local` on its machine."""
-
-    rank: int
-    world: int
-    local: int
-
-
-def launched() -> Share:
-    """The part that `accelerate launch` (or torchrun) gives this process; the whole when nobody launched several."""
-    rank, world, local = (int(os.environ.get(name, default)) for name, default in
-                          (("RANK", "0"), ("WORLD_SIZE", "1"), ("LOCAL_RANK", "0")))  # fmt: skip
-    return Share(rank, world, local)
-
-
-def drawn(n: int, seed: int, layout: Layout, split: str = "train") -> Order:
-    """The order of a set that is drawn, with exact pairs of the world's split, at the size of a grid's quadrant.
-
-    Raises:
-        RequestError: an unknown split.
-    """
-    check_split(split)
-    source = {"source": "drawn", "split": split, "world_version": WORLD_VERSION}
-    return Order(n, seed, layout, source, partial(_begin_drawing, seed, split, layout.quadrant))
-
-
-def _begin_drawing(seed: int, split: str, size: int, work: Path, place: int) -> Maker:
-    return partial(_draw, seed, split, size)
-
-
-def _draw(seed: int, split: str, size: int, number: int) -> Made:
-    group = draw_group(seed, number, split)
-    pairs = []
-    for i, edit in enumerate(group.edits):
-        shown = render_edit(edit, size)
-        pictures = Pair(Image.fromarray(shown.before), Image.fromarray(shown.after))
-        pairs.append(MadePair(i, pictures, {"scene_seed": edit.before.seed}))
-    return Made(group.group, tuple(pairs))
 
 
 def make(
@@ -207,54 +160,8 @@ def _carry_out(folder: Path, work: Path, order: Order, workers: int, share: Shar
     missing = [[number for number in numbers if not _file(work, number).exists()] for numbers in shares]
     if not any(missing) or _finished(folder, order) is not None:  # meanwhile the first process may have cleared up
         return
-    if workers == 1:
-        _make_groups(work, order, missing[0], share.local, lambda: watch("groups", _done(work, order), order.n))
-        return
-    context = multiprocessing.get_context("spawn")
-    at_work = []
-    try:
-        for w, numbers in enumerate(missing):
-            here, there = context.Pipe(duplex=False)
-            place = share.local * workers + w
-            process = context.Process(target=_worker, args=(there, work, order, numbers, place), daemon=True)
-            process.start()
-            there.close()
-            at_work.append((here, process))
-        waiting = [here for here, _ in at_work]
-        while waiting:
-            for ready in wait(waiting, timeout=0.5):
-                _heard(ready)
-                waiting = [here for here in waiting if here is not ready]
-            watch("groups", _done(work, order), order.n)
-    finally:
-        for here, process in at_work:
-            process.terminate()
-            process.join()
-            here.close()
-
-
-def _heard(here: Any) -> None:
-    """Raise what a worker failed with."""
-    try:
-        error = here.recv()
-    except EOFError:
-        error = RequestError("a worker process was ended from outside; the same command goes on where it was")
-    if error is not None:
-        raise error
-
-
-def _worker(there: Connection, work: Path, order: Order, numbers: Sequence[int], place: int) -> None:
-    try:
-        _make_groups(work, order, numbers, place, _end_with_the_parent)
-        there.send(None)
-    except PentimentoError as error:
-        there.send(error)
-
-
-def _end_with_the_parent() -> None:
-    parent = multiprocessing.parent_process()
-    if parent is not None and not parent.is_alive():
-        raise SystemExit(1)
+    job = partial(_make_groups, work, order)
+    spread(job, missing, share.local * workers, lambda: watch("groups", _done(work, order), order.n))
 
 
 def _make_groups(work: Path, order: Order, numbers: Sequence[int], place: int, after: Callable[[], None]) -> None:

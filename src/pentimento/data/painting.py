@@ -16,28 +16,23 @@ from typing import Literal
 import numpy as np
 import torch
 from PIL import Image
-from pydantic import BaseModel, ConfigDict, Field, model_validator
-from torch import Tensor
-from torch.nn import functional as F
+from pydantic import BaseModel, Field, model_validator
 
 from ..diffusion.latents import to_picture
 from ..diffusion.prompt_to_prompt import Draw, paint_pairs
-from ..errors import RequestError
+from ..errors import PackError, RequestError
 from ..language.alignment import places
 from ..language.groups import EDIT_KINDS, CaptionPair, Group, write_group
-from ..roles import Clip, Pack
+from ..roles import Pack
 from ..settings import Fraction, GuidanceScale, Steps, Threshold
 from ..values import Pair
-from .edits import render_edit
 from .export import check_split
 from .grouped import draw_group
+from .likeness import Likeness, likenesses, quantiles
 from .making import Made, MadePair, Maker, Order
 from .scenes import WORLD_VERSION
 from .visual_prompts import Layout
 from .vocabulary import BACKGROUNDS, NOUNS
-
-MEASURED = 60
-"""Drawn groups of the validation split that quantiles are taken over."""
 
 
 class Painting(Layout):
@@ -72,51 +67,6 @@ class Painting(Layout):
         return self
 
 
-class Likeness(BaseModel):
-    """Cosines of a pair in CLIP's space, or the least that are wanted; `text` is that of the worse picture."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    image: float
-    text: float
-    direction: float
-
-    def reaches(self, least: "Likeness") -> bool:
-        return self.image >= least.image and self.text >= least.text and self.direction >= least.direction
-
-
-def likenesses(before: Tensor, after: Tensor, said: Tensor) -> list[Likeness]:
-    """One for each pair of pictures, embeddings (n, d) each, of two captions (2, d) (InstructPix2Pix Sec. 3.1)."""
-    image = F.cosine_similarity(before, after)
-    text = torch.minimum(F.cosine_similarity(before, said[:1]), F.cosine_similarity(after, said[1:]))
-    direction = F.cosine_similarity(after - before, said[1:] - said[:1])
-    rows = torch.stack([image, text, direction], dim=1).tolist()
-    return [Likeness(image=i, text=t, direction=d) for i, t, d in rows]
-
-
-def least_likeness(clip: Clip, painting: Painting, size: int) -> Likeness:
-    """What a pair must reach: the settings, or those quantiles of the exact pairs of the validation split.
-
-    A small CLIP's cosines lie elsewhere than the published one's, whose thresholds would keep all pairs or none. Of
-    the exact pairs, those count whose kind is trained: a thing that only moves has no direction in CLIP's space.
-    """
-    asked = Likeness(image=painting.image, text=painting.text, direction=painting.direction)
-    if painting.measure == "cosine":
-        return asked
-    found: list[Likeness] = []
-    groups = (draw_group(0, number, "validation") for number in range(MEASURED))
-    for group in (group for group in groups if group.group.kind not in painting.withheld):
-        for pair, edit in zip(group.group.pairs, group.edits, strict=True):
-            shown = render_edit(edit, size)
-            pictures = clip.embed_images([Image.fromarray(shown.before), Image.fromarray(shown.after)])
-            found += likenesses(pictures[:1], pictures[1:], clip.embed_texts([pair.before, pair.after]))
-    quantiles = {
-        name: float(np.quantile([getattr(one, name) for one in found], share))
-        for name, share in asked.model_dump().items()
-    }
-    return Likeness(**quantiles)
-
-
 def painted(
     pack: Pack,
     open_pack: Callable[[str], Pack],
@@ -133,6 +83,7 @@ def painted(
 
     Raises:
         RequestError: an unknown split, or fewer than n groups were given.
+        PackError: groups are to be written, and the pack has no language model.
     """
     check_split(split)
     if groups and len(groups) < n:
@@ -143,7 +94,16 @@ def painted(
         source["groups_sha256"] = hashlib.sha256(text.encode()).hexdigest()
     elif painting.groups == "composed":
         source["world_version"] = str(WORLD_VERSION)
+    else:
+        _check_that_it_writes(pack)
     return Order(n, seed, painting, source, partial(_begin, open_pack, device, seed, painting, split, tuple(groups)))
+
+
+def _check_that_it_writes(pack: Pack) -> None:
+    try:
+        _ = pack.chat
+    except PackError as error:
+        raise PackError(f"{error}, set groups=composed, or give groups of your own") from None
 
 
 def _begin(
@@ -184,8 +144,12 @@ class Painter:
 
     @cached_property
     def _least(self) -> Likeness:
-        size = self.pack.text_to_image.size
-        text = _kept(self.work / "least.json", lambda: least_likeness(self.pack.clip, self.painting, size))
+        """What a pair must reach: the settings, or those quantiles."""
+        asked = Likeness(image=self.painting.image, text=self.painting.text, direction=self.painting.direction)
+        if self.painting.measure == "cosine":
+            return asked
+        size, withheld = self.pack.text_to_image.size, self.painting.withheld
+        text = _kept(self.work / "least.json", lambda: quantiles(self.pack.clip, asked, size, withheld))
         return Likeness.model_validate_json(text)
 
     def _group(self, number: int) -> Group | None:
@@ -234,11 +198,12 @@ class Painter:
         texts = model.encode_text([pair.before, pair.after, ""])
         aligned = places(model.words(pair.before), model.words(pair.after), texts.shape[1])
         side = model.size // model.autoencoder.factor
-        latents = paint_pairs(
-            model.denoise, model.unet, texts[:2], texts[2:], aligned,
-            torch.zeros(1, model.autoencoder.latent_channels, side, side), draws, model.alphas_cumprod,
-            self.painting.steps, int(self.painting.shared * side),
-        )  # fmt: skip
+        with model.same_texts():
+            latents = paint_pairs(
+                model.denoise, model.unet, texts[:2], texts[2:], aligned,
+                torch.zeros(1, model.autoencoder.latent_channels, side, side), draws, model.alphas_cumprod,
+                self.painting.steps, int(self.painting.shared * side),
+            )  # fmt: skip
         before, after = ([to_picture(model.autoencoder.decode(one[None])) for one in pictures] for pictures in latents)
         return before, after
 

@@ -2,14 +2,19 @@
 those that its text encoder would give (InstructBrush Sec. 4.1).
 
 They are put in where the layers' own projections come out, so that any attention kernel computes with them, and taken
-out again when the context ends.
+out again when the context ends. In the same places the projections of a text that stays can be kept from one step to
+the next.
 """
 
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+
+from .guidance import Denoise
 
 
 @dataclass(frozen=True)
@@ -81,6 +86,35 @@ class Inserted:
         return projection.register_forward_hook(replace)
 
 
+@contextmanager
+def instructed(denoise: Denoise, unet: nn.Module, slots: Slots, total: int, count: int) -> Iterator[Denoise]:
+    """`denoise` with the slots in the first `count` rows of each call: guidance puts its text branch first.
+
+    The part is chosen by each row's timestep, before the U-Net runs (InstructBrush Sec. 4.1).
+    """
+    with Inserted(unet, slots, total) as inserted:
+
+        def noise(x: Tensor, t: Tensor, text: Tensor) -> Tensor:
+            inserted.at(t, torch.arange(len(x)) < count)
+            return denoise(x, t, text)
+
+        yield noise
+
+
+@contextmanager
+def worded(denoise: Denoise, states: Tensor, total: int, count: int) -> Iterator[Denoise]:
+    """`denoise` with token states (parts, m, d) at the places 1..m of the first `count` rows of each call: an
+    instruction in the space of the text encoder, as Visii learns it."""
+    parts, end = len(states), 1 + states.shape[1]
+
+    def noise(x: Tensor, t: Tensor, text: Tensor) -> Tensor:
+        own = states.to(text)[part_of(t, parts, total).to(text.device)]  # (b, m, d)
+        rows = (torch.arange(len(x), device=text.device) < count)[:, None, None]
+        return denoise(x, t, torch.cat([text[:, :1], torch.where(rows, own, text[:, 1:end]), text[:, end:]], dim=1))
+
+    yield noise
+
+
 def projected(unet: nn.Module, call: Any, tokens: int, row: int = 0) -> Slots:
     """The keys and values that the U-Net itself computes for the first tokens of one row while `call()` runs it.
 
@@ -104,3 +138,64 @@ def projected(unet: nn.Module, call: Any, tokens: int, row: int = 0) -> Slots:
         for hook in hooks:
             hook.remove()
     return Slots(tuple(keys), tuple(values))
+
+
+@dataclass(frozen=True, eq=False)
+class Known:
+    """Token states (b, tokens, d) that a U-Net was called with, and what its projections made of them so far."""
+
+    states: Tensor
+    projected: dict[nn.Module, Tensor] = field(default_factory=dict)
+
+
+class Kept:
+    """`with Kept(unet):` every cross-attention layer projects a text into keys and values at its first call alone.
+
+    A sampler asks for the same texts at every step. While the context lasts, the last `texts` of them (whole batches of
+    token states, compared by value) keep what `to_k` and `to_v` made of them, and no bit of a result changes. Where
+    gradients are on, everything is computed as ever. Not for a model whose autocast changes in between. A projection
+    that somebody holds already is left to them.
+    """
+
+    def __init__(self, unet: nn.Module, texts: int = 2):
+        self._unet, self._limit = unet, texts
+        self._projections = [p for layer in cross_attentions(unet).values() for p in (layer.to_k, layer.to_v)]
+        self._texts: tuple[Known, ...] = ()  # the one that was used last stands last
+        self._now: tuple[Tensor, Known] | None = None
+
+    def __enter__(self) -> "Kept":
+        self._hook = self._unet.register_forward_pre_hook(self._look, with_kwargs=True)
+        self._placed = {p: self._once(p) for p in self._projections if "forward" not in vars(p)}
+        for projection, once in self._placed.items():
+            projection.forward = once
+        return self
+
+    def __exit__(self, *problem: object) -> None:
+        self._hook.remove()
+        for projection, once in self._placed.items():
+            if vars(projection).get("forward") is once:
+                del projection.forward
+        self._texts, self._now = (), None
+
+    def _look(self, unet: nn.Module, inputs: tuple, named: dict[str, Any]) -> None:
+        """Find the text of the call that begins, or make room for it."""
+        if torch.is_grad_enabled():
+            return
+        given = named["encoder_hidden_states"] if "encoder_hidden_states" in named else inputs[2]
+        known = next((text for text in self._texts if torch.equal(text.states, given)), None) or Known(given.clone())
+        self._texts = (*(text for text in self._texts if text is not known), known)[-self._limit :]
+        self._now = given, known
+
+    def _once(self, projection: Any) -> Callable[[Tensor], Tensor]:
+        plain = projection.forward
+
+        def once(states: Tensor) -> Tensor:
+            now = self._now
+            if now is None or now[0] is not states or torch.is_grad_enabled():
+                return plain(states)
+            known = now[1].projected
+            if projection not in known:
+                known[projection] = plain(states)
+            return known[projection]
+
+        return once

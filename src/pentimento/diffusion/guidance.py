@@ -48,6 +48,18 @@ def dual(denoise: Denoise, text: Tensor, null: Tensor, image: Tensor, text_scale
     return noise
 
 
+def dual_nulls(denoise: Denoise, null: Tensor, image: Tensor, text_scale: float, image_scale: float) -> Noise:
+    """The part of `dual` that the instruction has no say in: all of it but text_scale * eps_text, with the pictures'
+    latents `image` (b, c, h, w), one for each row."""
+
+    def noise(x: Tensor, t: Tensor) -> Tensor:
+        rows = torch.cat([torch.cat([x, image], dim=1), torch.cat([x, torch.zeros_like(image)], dim=1)])
+        eps_image, eps_uncond = denoise(rows, t.repeat(2), null.expand(len(rows), -1, -1)).chunk(2)
+        return (image_scale - text_scale) * eps_image + (1 - image_scale) * eps_uncond
+
+    return noise
+
+
 def _mix(denoise: Denoise, t: Tensor, branches: Sequence[tuple[float, Tensor, Tensor]]) -> Tensor:
     """The weighted sum of the branches (weight, x, text); a lone branch of weight 1 comes back untouched."""
     branches = [branch for branch in branches if branch[0] != 0]

@@ -16,12 +16,20 @@ from .latents import View, overlap, seen
 ToGrid = Literal["area", "nearest"]
 
 
-def latent_mask(mask: np.ndarray, view: View, factor: int, to_grid: ToGrid = "area") -> Tensor:
+def latent_mask(mask: np.ndarray, view: View, factor: int, to_grid: ToGrid = "area", grow: int = 0) -> Tensor:
     """The mask (h, w) on the latent grid of the view: bool (1, 1, size / factor, size / factor).
 
     "area" takes every cell that a masked pixel touches, so thin parts stay; "nearest" looks at cell centres only, as
-    the authors' code does, and loses them.
+    the authors' code does, and loses them. Then it grows by so many cells to all sides: a new thing seldom has the
+    outline of the old one.
     """
+    grid = _on_grid(mask, view, factor, to_grid)
+    if not grow:
+        return grid
+    return F.max_pool2d(grid.float(), 2 * grow + 1, stride=1, padding=grow) > 0
+
+
+def _on_grid(mask: np.ndarray, view: View, factor: int, to_grid: ToGrid) -> Tensor:
     cells, pixels = view.size // factor, view.side
     part = torch.from_numpy(np.ascontiguousarray(seen(mask, view), dtype=np.float32))  # (side, side)
     if to_grid == "nearest":
@@ -60,9 +68,13 @@ def opacity(grid: Tensor, view: View, feather: int) -> np.ndarray:
         shrunk = -F.max_pool2d(F.pad(-shrunk, (1, 1, 1, 1), mode="replicate"), 3, stride=1)
         total = total + shrunk
     smooth = F.interpolate(total / (feather + 1), size=(view.side, view.side), mode="bilinear", align_corners=False)
-    centres = (2 * torch.arange(view.side) + 1) * grid.shape[-1] // (2 * view.side)
-    inside = grid[0, 0][centres][:, centres]  # (side, side)
-    return (smooth[0, 0] * inside).numpy()
+    return (smooth[0, 0] * at_pixels(grid, view)).numpy()
+
+
+def at_pixels(grid: Tensor, view: View) -> Tensor:
+    """For each pixel of the view the cell of grid (1, 1, g, g) that its centre lies in, (side, side)."""
+    cells = (2 * torch.arange(view.side) + 1) * grid.shape[-1] // (2 * view.side)
+    return grid[0, 0].cpu()[cells][:, cells]
 
 
 def composite(decoded: Image.Image, picture: Image.Image, alpha: np.ndarray, view: View) -> Image.Image:

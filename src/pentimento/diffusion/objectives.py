@@ -86,7 +86,10 @@ class Dropped:
 def draw_dropped(
     count: int, generator: torch.Generator, text: float = 0.05, image: float = 0.05, both: float = 0.05
 ) -> Dropped:
-    """Draw the conditions to drop: only text, only image, or both, 5 % each (InstructPix2Pix Sec. 3.2.1)."""
+    """Draw the conditions to drop: only text, only image, or both, 5 % each (InstructPix2Pix Sec. 3.2.1).
+
+    InstructGIE Sec. 6.1 drops 15 % "of language or visual instructions": there `image` is the example pair.
+    """
     u = torch.rand(count, generator=generator)
     return Dropped(text=(u < text) | ((u >= text + image) & (u < text + image + both)),
                    image=(u >= text) & (u < text + image + both))  # fmt: skip

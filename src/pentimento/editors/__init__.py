@@ -7,12 +7,14 @@ tests/editors/test_contract.py holds what all of them promise.
 
 from .diffedit import DiffEdit
 from .inpaint import Inpaint
+from .instructbrush import InstructBrush
 from .instructedit import InstructEdit
 from .instructpix2pix import InstructPix2Pix
 from .mdp import MDP
 from .sdedit import SDEdit
+from .visii import Visii
 
-Editor = InstructEdit | InstructPix2Pix | DiffEdit | MDP | SDEdit | Inpaint
+Editor = InstructEdit | InstructPix2Pix | DiffEdit | MDP | SDEdit | Inpaint | InstructBrush | Visii
 
 EDITORS: dict[str, type[Editor]] = {
     "instructedit": InstructEdit,
@@ -21,4 +23,6 @@ EDITORS: dict[str, type[Editor]] = {
     "mdp": MDP,
     "sdedit": SDEdit,
     "inpaint": Inpaint,
+    "instructbrush": InstructBrush,
+    "visii": Visii,
 }

@@ -14,12 +14,12 @@ from torch import Tensor
 
 from ..diffusion.guidance import classifier_free
 from ..diffusion.latents import View, choose_view, look, overlap
-from ..diffusion.masks import ToGrid
+from ..diffusion.masks import ToGrid, at_pixels
 from ..diffusion.objectives import draw_noise, q_sample
 from ..diffusion.samplers import InversionTimestep
 from ..errors import NothingFound
 from ..roles import Diffusion, Pack
-from ..settings import Closeness, EncodingRatio, Fraction, GuidanceScale, Margin, Pixels, Settings, Steps
+from ..settings import Cells, Closeness, EncodingRatio, Fraction, GuidanceScale, Margin, Pixels, Settings, Steps
 from ..values import Plan, Request, Result
 from .masked import edit_inside
 from .planned import Description, Step, everywhere, one_after_the_other
@@ -52,6 +52,7 @@ class DiffEdit(Settings):
     )
     description: Description = Field("unclear", description="when the captioner describes the picture to the planner")
     mask_to_grid: ToGrid = Field("area", description="how the mask comes onto the latent grid")
+    grow: Cells = Field(0, description="cells of the latent grid by which the mask grows to all sides")
     feather: Pixels = Field(2, description="soft border inside the edited region, in the model's pixels")
     context: Margin = Field(0.5, description="margin around the mask in large pictures, in mask sides")
     closest: Closeness = Field(
@@ -85,11 +86,12 @@ class DiffEdit(Settings):
         towards = [classifier_free(model.denoise, text, null, self.mask_guidance) for text in (before, after)]
         generator = torch.Generator().manual_seed(seed)
         apart = torch.zeros_like(x0[:, :1])
-        for i in range(self.noises):
-            watch("mask", i, self.noises)
-            x_t = q_sample(x0, draw_noise(x0, generator), t, model.alphas_cumprod)
-            reference, query = (noise(x_t, t) for noise in towards)
-            apart = apart + (query - reference).abs().mean(1, keepdim=True) / self.noises  # (1, 1, g, g)
+        with model.same_texts():
+            for i in range(self.noises):
+                watch("mask", i, self.noises)
+                x_t = q_sample(x0, draw_noise(x0, generator), t, model.alphas_cumprod)
+                reference, query = (noise(x_t, t) for noise in towards)
+                apart = apart + (query - reference).abs().mean(1, keepdim=True) / self.noises  # (1, 1, g, g)
         found = relative(apart) > self.theta
         if not found.any():
             raise NothingFound(plan.after, best_score=float(relative(apart).max()), threshold=self.theta)
@@ -104,8 +106,7 @@ def relative(apart: Tensor) -> Tensor:
 
 def on_picture(grid: Tensor, view: View, picture: Image.Image) -> np.ndarray:
     """Cells of the view's latent grid, bool (1, 1, g, g), as pixels of the picture, bool (h, w)."""
-    cells = (2 * torch.arange(view.side) + 1) * grid.shape[-1] // (2 * view.side)
-    pixels = grid[0, 0].cpu()[cells][:, cells].numpy()  # (side, side)
+    pixels = at_pixels(grid, view).numpy()  # (side, side)
     mask, meet = np.zeros((picture.height, picture.width), dtype=bool), overlap(view, picture.height, picture.width)
     mask[meet.picture] = pixels[meet.view]
     return mask

@@ -19,7 +19,7 @@ from ..diffusion.objectives import draw_noise
 from ..diffusion.samplers import ddim_sample
 from ..diffusion.schedule import levels
 from ..roles import Pack
-from ..settings import Closeness, GuidanceScale, Margin, Pixels, Settings, Steps
+from ..settings import Cells, Closeness, GuidanceScale, Margin, Pixels, Settings, Steps
 from ..values import Plan, Request, Result
 from .planned import Description, Step, everywhere, one_after_the_other
 from .requests import Watch, unwatched
@@ -36,6 +36,7 @@ class Inpaint(Settings):
     guidance: GuidanceScale = Field(7.5, description="guidance scale towards the caption after the edit")
     description: Description = Field("unclear", description="when the captioner describes the picture to the planner")
     mask_to_grid: ToGrid = Field("area", description="how the mask comes onto the latent grid")
+    grow: Cells = Field(0, description="cells of the latent grid by which the mask grows to all sides")
     feather: Pixels = Field(2, description="soft border inside the edited region, in the model's pixels")
     context: Margin = Field(0.5, description="margin around the mask in large pictures, in mask sides")
     closest: Closeness = Field(
@@ -56,7 +57,7 @@ class Inpaint(Settings):
             after, null = model.encode_text([plan.after, ""]).split(1)  # (1, tokens, d) each
             region = mask if mask is not None else everywhere(picture)
             view = choose_view(region, model.size, self.context, self.closest)
-            grid = latent_mask(region, view, model.autoencoder.factor, self.mask_to_grid)  # (1, 1, g, g)
+            grid = latent_mask(region, view, model.autoencoder.factor, self.mask_to_grid, self.grow)  # (1, 1, g, g)
             hidden = model.autoencoder.encode(with_hole(look(picture, view), grid)).float()  # (1, c, g, g)
             seen = torch.cat([grid.to(hidden), hidden], dim=1)  # (1, 1 + c, g, g)
 
@@ -69,7 +70,8 @@ class Inpaint(Settings):
 
             x_T = draw_noise(hidden, torch.Generator().manual_seed(request.seed))
             guided = classifier_free(denoise, after, null, self.guidance)
-            y0 = ddim_sample(guided, x_T, steps, steps.steps, stepped)
+            with model.same_texts():
+                y0 = ddim_sample(guided, x_T, steps, steps.steps, stepped)
             decoded = put_back(model.autoencoder.decode(y0), view, picture)
             return Step(decoded, composite(decoded, picture, opacity(grid, view, self.feather), view), region)
 

@@ -13,7 +13,7 @@ from pydantic import Field, SkipValidation
 from ..diffusion.masks import ToGrid
 from ..diffusion.samplers import InversionTimestep
 from ..roles import Pack
-from ..settings import Closeness, EncodingRatio, Fraction, GuidanceScale, Margin, Pixels, Settings, Steps
+from ..settings import Cells, Closeness, EncodingRatio, Fraction, GuidanceScale, Margin, Pixels, Settings, Steps
 from ..values import Plan, Request, Result
 from .masked import edit_inside
 from .planned import Description, Step, everywhere, one_after_the_other
@@ -43,6 +43,7 @@ class InstructEdit(Settings):
     )
     description: Description = Field("unclear", description="when the captioner describes the picture to the planner")
     mask_to_grid: ToGrid = Field("area", description="how the mask comes onto the latent grid")
+    grow: Cells = Field(0, description="cells of the latent grid by which the mask grows to all sides")
     feather: Pixels = Field(2, description="soft border inside the edited region, in the model's pixels")
     context: Margin = Field(0.5, description="margin around the mask in large pictures, in mask sides")
     closest: Closeness = Field(

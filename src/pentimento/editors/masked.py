@@ -1,6 +1,7 @@
 """The image editor that InstructEdit (Sec. 3.4) and DiffEdit share: DDIM inversion with the caption before, then DDIM
 decoding with the caption after inside the mask, and the picture's own pixels outside."""
 
+from collections.abc import Sequence
 from typing import Protocol
 
 import numpy as np
@@ -12,7 +13,7 @@ from ..diffusion.guidance import classifier_free
 from ..diffusion.latents import View, choose_view, look, put_back
 from ..diffusion.masks import ToGrid, blend, composite, latent_mask, opacity
 from ..diffusion.objectives import draw_noise
-from ..diffusion.samplers import InversionTimestep, Trajectory, ddim_sample, invert
+from ..diffusion.samplers import InversionTimestep, Trajectory, ddim_sample_joined, invert
 from ..diffusion.schedule import Levels, encoding_level, levels
 from ..roles import Diffusion
 from ..values import Plan
@@ -37,6 +38,8 @@ class Decoding(Protocol):
     @property
     def mask_to_grid(self) -> ToGrid: ...
     @property
+    def grow(self) -> int: ...
+    @property
     def feather(self) -> int: ...
     @property
     def context(self) -> float: ...
@@ -44,31 +47,55 @@ class Decoding(Protocol):
     def closest(self) -> float: ...
 
 
-@torch.no_grad()
 def edit_inside(
     settings: Decoding, model: Diffusion, picture: Image.Image, plan: Plan, mask: np.ndarray, seed: int, watch: Watch
 ) -> Step:
     """Edit `picture` inside mask (h, w) from plan.before to plan.after (InstructEdit Sec. 3.4, Eq. 2-4)."""
-    steps, k = levels(model.alphas_cumprod, settings.steps), encoding_level(settings.steps, settings.ratio)
-    if k == 0:
-        return Step(picture, picture, mask)
+    (step,) = edits_inside(settings, (settings.ratio,), model, picture, plan, mask, seed, watch)
+    return step
+
+
+@torch.no_grad()
+def edits_inside(
+    settings: Decoding,
+    ratios: Sequence[float],
+    model: Diffusion,
+    picture: Image.Image,
+    plan: Plan,
+    mask: np.ndarray,
+    seed: int,
+    watch: Watch,
+) -> tuple[Step, ...]:
+    """`edit_inside` at each of the encoding ratios (InstructEdit Fig. 7), which take the place of the settings' own.
+
+    All start from one trajectory and are decoded as one batch, which each joins at its own level. Equal to single edits
+    within the rounding that batches of other sizes bring.
+    """
+    steps, ks = levels(model.alphas_cumprod, settings.steps), [encoding_level(settings.steps, r) for r in ratios]
+    made, top = {0: Step(picture, picture, mask)}, max(ks)
+    if top == 0:
+        return tuple(made[k] for k in ks)
     before, after, null = model.encode_text([plan.before, plan.after, ""]).split(1)  # (1, tokens, d) each
     view = choose_view(mask, model.size, settings.context, settings.closest)
-    grid = latent_mask(mask, view, model.autoencoder.factor, settings.mask_to_grid)  # (1, 1, g, g)
+    grid = latent_mask(mask, view, model.autoencoder.factor, settings.mask_to_grid, settings.grow)  # (1, 1, g, g)
     pixels = look(picture, view)  # (1, 3, size, size)
-    trajectory = inverted(model, pixels, plan.before, before, steps, k, settings.inversion_timestep, watch)
+    with model.same_texts():
+        trajectory = inverted(model, pixels, plan.before, before, steps, top, settings.inversion_timestep, watch)
 
-    def keep_outside(level: int, y: Tensor) -> Tensor:
-        watch("edit", k - level, k)
-        return blend(grid, y, trajectory.latents[level])  # Eq. 4; the last blend is with the clean latent
+        def keep_outside(level: int, y: Tensor) -> Tensor:
+            watch("edit", top - level, top)
+            return blend(grid, y, trajectory.latents[level])  # Eq. 4; the last blend is with the clean latent
 
-    guided = classifier_free(model.denoise, after, null, settings.guidance)
-    x_r = trajectory.latents[k]
-    if seed:
-        x_r = varied(trajectory, k, steps.alphas[k], settings.variety, seed)
-    y0 = ddim_sample(guided, x_r, steps, k, keep_outside)
-    decoded = put_back(model.autoencoder.decode(y0), view, picture)
-    return Step(decoded, composite(decoded, picture, opacity(grid, view, settings.feather), view), mask)
+        x_r = {k: trajectory.latents[k] for k in ks if k > 0}  # (1, c, g, g) each
+        if seed:
+            x_r = {k: varied(trajectory, k, steps.alphas[k], settings.variety, seed) for k in x_r}
+        guided = classifier_free(model.denoise, after, null, settings.guidance)
+        y0 = ddim_sample_joined(guided, x_r, steps, keep_outside)
+    opaque = opacity(grid, view, settings.feather)
+    for k, y in y0.items():
+        decoded = put_back(model.autoencoder.decode(y), view, picture)
+        made[k] = Step(decoded, composite(decoded, picture, opaque, view), mask)
+    return tuple(made[k] for k in ks)
 
 
 def inverted(
@@ -110,7 +137,7 @@ def finished(
     """A whole picture from the decoder, confined to the mask when there is one (mask-free methods)."""
     if mask is None:
         return Step(decoded, decoded, None)
-    grid = latent_mask(mask, view, model.autoencoder.factor, settings.mask_to_grid)
+    grid = latent_mask(mask, view, model.autoencoder.factor, settings.mask_to_grid, settings.grow)
     return Step(decoded, composite(decoded, picture, opacity(grid, view, settings.feather), view), mask)
 
 
@@ -119,5 +146,7 @@ class Paste(Protocol):
 
     @property
     def mask_to_grid(self) -> ToGrid: ...
+    @property
+    def grow(self) -> int: ...
     @property
     def feather(self) -> int: ...

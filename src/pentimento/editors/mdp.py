@@ -21,7 +21,7 @@ from ..diffusion.masks import ToGrid
 from ..diffusion.samplers import InversionTimestep, Trajectory, ddim_step
 from ..diffusion.schedule import Levels, levels
 from ..roles import Diffusion, Pack
-from ..settings import Closeness, Fraction, GuidanceScale, Margin, Pixels, Settings, Steps
+from ..settings import Cells, Closeness, Fraction, GuidanceScale, Margin, Pixels, Settings, Steps
 from ..values import Plan, Request, Result
 from .masked import finished, inverted
 from .planned import Description, Step, everywhere, one_after_the_other
@@ -73,6 +73,7 @@ class MDP(Settings):
     )
     description: Description = Field("unclear", description="when the captioner describes the picture to the planner")
     mask_to_grid: ToGrid = Field("area", description="how a given mask comes onto the latent grid")
+    grow: Cells = Field(0, description="cells of the latent grid by which the mask grows to all sides")
     feather: Pixels = Field(2, description="soft border inside a given mask, in the model's pixels")
     context: Margin = Field(0.5, description="margin around a mask in large pictures, in mask sides")
     closest: Closeness = Field(
@@ -122,8 +123,10 @@ class MDP(Settings):
         known = PATHS.find(model, key)
         if known is None:
             before, null = model.encode_text([caption, ""]).split(1)  # (1, tokens, d) each
-            trajectory = inverted(model, pixels, caption, before, steps, steps.steps, self.inversion_timestep, watch)
-            known = null_text(model, trajectory, before, null, steps, self.guidance, self.inner_steps, watch)
+            with model.same_texts():
+                timestep = self.inversion_timestep
+                trajectory = inverted(model, pixels, caption, before, steps, steps.steps, timestep, watch)
+                known = null_text(model, trajectory, before, null, steps, self.guidance, self.inner_steps, watch)
             PATHS.keep(model, key, known)
         return known
 

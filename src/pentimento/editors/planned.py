@@ -5,7 +5,7 @@ Language processor (InstructEdit Sec. 3.2) and segmenter (Sec. 3.3) are the pack
 that a table compares what they do with them.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from time import perf_counter
 from typing import Any, Literal, Protocol
@@ -45,6 +45,17 @@ class Planned(Protocol):
     def model_dump(self) -> Callable[..., dict[str, Any]]: ...
 
 
+@dataclass(frozen=True)
+class Work:
+    """What a request comes to: its upright picture, the plans, and for each the mask bool (h, w) or None where none is
+    known; `timings` says what took how many seconds."""
+
+    picture: Image.Image
+    plans: tuple[Plan, ...]
+    masks: tuple[np.ndarray | None, ...]
+    timings: Mapping[str, float]
+
+
 def one_after_the_other(
     editor: Planned, method: str, request: Request, watch: Watch, carry: Carry, finds: bool = False
 ) -> Result:
@@ -53,6 +64,11 @@ def one_after_the_other(
     A given mask holds for every plan. Without one, an editor that `finds` gets the segmenter's, all found in the
     picture as it was given. Raises: as `InstructEdit` does.
     """
+    return carried_out(editor, method, request, worked_out(editor, method, request, watch, finds), carry)
+
+
+def worked_out(editor: Planned, method: str, request: Request, watch: Watch, finds: bool) -> Work:
+    """Plans and masks, before anything is painted."""
     picture = picture_of(request)
     given = mask_of(request, picture)
     began = perf_counter()
@@ -66,23 +82,27 @@ def one_after_the_other(
     if finds and given is None:
         watch("mask", 0, 1)
         masks = [mask_for(editor.pack, plan, picture) for plan in plans]
-    masked = perf_counter()
-    image = decoded = picture
+    return Work(picture, plans, tuple(masks), {"plan": planned - began, "mask": perf_counter() - planned})
+
+
+def carried_out(editor: Planned, method: str, request: Request, work: Work, carry: Carry) -> Result:
+    """Every plan carried out on what the one before left."""
+    began = perf_counter()
+    image = decoded = work.picture
     acted = []
-    for plan, mask in zip(plans, masks, strict=True):
+    for plan, mask in zip(work.plans, work.masks, strict=True):
         step = carry(image, plan, mask)
         image, decoded = step.image, step.decoded
         acted.append(step.mask)
-    timings = {"plan": planned - began, "mask": masked - planned, "edit": perf_counter() - masked}
     record: dict[str, Any] = {
         "method": method,
         "settings": editor.model_dump(mode="json", exclude={"pack"}),
         "seed": request.seed,
-        "plans": [plan.model_dump(mode="json") for plan in plans],
-        "timings": timings,
+        "plans": [plan.model_dump(mode="json") for plan in work.plans],
+        "timings": {**work.timings, "edit": perf_counter() - began},
     }
     regions = [mask for mask in acted if mask is not None]
-    return Result(image, decoded, plans[-1], np.logical_or.reduce(regions) if regions else None, record)
+    return Result(image, decoded, work.plans[-1], np.logical_or.reduce(regions) if regions else None, record)
 
 
 def plans_for(pack: Pack, instruction: str, picture: Image.Image, description: Description) -> tuple[Plan, ...]:

@@ -14,11 +14,11 @@ from torch import Tensor
 from ..diffusion.guidance import classifier_free
 from ..diffusion.latents import choose_view, look, put_back
 from ..diffusion.masks import ToGrid
-from ..diffusion.objectives import draw_noise
+from ..diffusion.objectives import draw_noise, q_sample
 from ..diffusion.samplers import ddim_sample
 from ..diffusion.schedule import encoding_level, levels
 from ..roles import Pack
-from ..settings import Closeness, EncodingRatio, GuidanceScale, Margin, Pixels, Settings, Steps
+from ..settings import Cells, Closeness, EncodingRatio, GuidanceScale, Margin, Pixels, Settings, Steps
 from ..values import Plan, Request, Result
 from .masked import finished
 from .planned import Description, Step, everywhere, one_after_the_other
@@ -38,6 +38,7 @@ class SDEdit(Settings):
     guidance: GuidanceScale = Field(7.5, description="guidance scale towards the caption after the edit")
     description: Description = Field("unclear", description="when the captioner describes the picture to the planner")
     mask_to_grid: ToGrid = Field("area", description="how a given mask comes onto the latent grid")
+    grow: Cells = Field(0, description="cells of the latent grid by which the mask grows to all sides")
     feather: Pixels = Field(2, description="soft border inside a given mask, in the model's pixels")
     context: Margin = Field(0.5, description="margin around a mask in large pictures, in mask sides")
     closest: Closeness = Field(
@@ -62,14 +63,15 @@ class SDEdit(Settings):
                 mask if mask is not None else everywhere(picture), model.size, self.context, self.closest
             )
             x0 = model.autoencoder.encode(look(picture, view)).float()
-            alpha = steps.alphas[k]
-            x_k = alpha.sqrt() * x0 + (1 - alpha).sqrt() * draw_noise(x0, torch.Generator().manual_seed(request.seed))
+            noise = draw_noise(x0, torch.Generator().manual_seed(request.seed))
+            x_k = q_sample(x0, noise, steps.times[k : k + 1], model.alphas_cumprod)
 
             def stepped(level: int, x: Tensor) -> Tensor:
                 watch("edit", k - level, k)
                 return x
 
-            y0 = ddim_sample(classifier_free(model.denoise, after, null, self.guidance), x_k, steps, k, stepped)
+            with model.same_texts():
+                y0 = ddim_sample(classifier_free(model.denoise, after, null, self.guidance), x_k, steps, k, stepped)
             decoded = put_back(model.autoencoder.decode(y0), view, picture)
             return finished(decoded, picture, view, mask, model, self)
 

@@ -6,17 +6,18 @@ answer is data too: it can fill the fields of a plan and nothing else. Where the
 tokens and reads them with regexes, we ask for JSON by schema, check it, ask again with the error, then give up.
 """
 
+import hashlib
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
-from typing import Annotated, Any, Protocol
+from typing import Annotated, Any, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
-from ..errors import PackError, PlanError
+from ..errors import PackError, PlanError, UnusableAnswer
 from ..values import Choice, Kind, Plan
 from .captions import NEEDS_FIND
 
@@ -34,6 +35,10 @@ class Message:
     content: str
 
 
+Complete = Callable[[Sequence[Message], type[BaseModel]], str]
+"""A conversation's next answer, as text. It should be JSON that fits the class; an endpoint can enforce its schema."""
+
+
 class ChatSettings(BaseModel):
     """How the language model is asked."""
 
@@ -42,6 +47,7 @@ class ChatSettings(BaseModel):
     model: str = Field("gpt-4.1-mini", description="the model's name at the endpoint")
     base_url: str = Field("", description="an OpenAI-compatible endpoint; empty reads OPENAI_BASE_URL")
     temperature: float = Field(0.0, ge=0, le=2, description="of the answers; the authors' code has 0.6")
+    seed: int = Field(0, ge=0, description="of the answers, when the temperature is not 0")
     max_tokens: int = Field(600, ge=40, le=8192, description="longest answer")
     retries: int = Field(2, ge=0, le=10, description="further attempts after an unusable answer")
     timeout: float = Field(60.0, gt=0, description="seconds for one answer")
@@ -58,6 +64,12 @@ class ChatEdit(BaseModel):
     after: Caption
     kind: Kind
 
+    @model_validator(mode="after")
+    def _names_what_it_needs(self) -> Self:
+        if self.kind in NEEDS_FIND and not self.find:
+            raise ValueError(f"'find' is empty, but {self.kind} needs something to find")
+        return self
+
 
 class ChatAnswer(BaseModel):
     """The model's whole answer."""
@@ -67,11 +79,7 @@ class ChatAnswer(BaseModel):
     edits: tuple[ChatEdit, ...] = Field(max_length=6, description="no entry when no change of a picture is asked for")
 
 
-class Complete(Protocol):
-    """A conversation's next answer, as text. An endpoint is held to the schema of `answer`; other models are only told
-    of it in the conversation."""
-
-    def __call__(self, talk: Sequence[Message], answer: type[BaseModel] = ChatAnswer) -> str: ...
+AnswerT = TypeVar("AnswerT", bound=BaseModel)
 
 
 class Chat:
@@ -88,50 +96,56 @@ class Chat:
         """
         if not instruction.strip():
             raise PlanError("the instruction is empty: say what to change, for example 'make the cat a tiger'")
-        talk = [*opening(), Message("user", _quoted(instruction, description))]
-        error = ""
-        for _ in range(self.settings.retries + 1):
-            reply = self.complete(tuple(talk))
-            try:
-                answer = read_answer(reply)
-            except ValueError as problem:
-                error = one_line(problem)
-                talk += [
-                    Message("assistant", reply[:2000]),
-                    Message("user", prompt_text("retry").replace("{error}", error)),
-                ]
-                continue
-            if not answer.edits:
-                raise PlanError(f"the language model sees no edit in {instruction[:60]!r}: say what to change")
-            return tuple(_plan(edit, description) for edit in answer.edits)
-        attempts = self.settings.retries + 1
-        raise PlanError(f"no usable plan from the language model in {attempts} attempts ({error}): say it more simply")
+        talk = (*opening(), Message("user", _quoted(instruction, description)))
+        answer = answered(self.complete, talk, ChatAnswer, self.settings.retries)
+        if not answer.edits:
+            raise PlanError(f"the language model sees no edit in {instruction[:60]!r}: say what to change")
+        return tuple(_plan(edit, description) for edit in answer.edits)
 
 
-def opening() -> tuple[Message, ...]:
-    """The context description and the three task examples, as a conversation's beginning."""
-    schema = json.dumps(ChatAnswer.model_json_schema(), separators=(",", ":"))
-    talk = [Message("system", prompt_text("context").replace("{schema}", schema))]
-    for example in prompt_text("examples").strip().split("\n\n"):
-        asked, answered = example.split("\n")
-        talk += [Message("user", asked), Message("assistant", answered)]
+def answered(complete: Complete, talk: Sequence[Message], kind: type[AnswerT], retries: int) -> AnswerT:
+    """The first usable answer; an unusable one is asked for again, with its error.
+
+    Raises: UnusableAnswer after so many retries.
+    """
+    said, error = list(talk), ""
+    for _ in range(retries + 1):
+        reply = complete(tuple(said), kind)
+        try:
+            return read_answer(reply, kind)
+        except ValueError as problem:
+            error = _one_line(problem)
+            said += [Message("assistant", reply[:2000]), Message("user", _text("retry").replace("{error}", error))]
+    raise UnusableAnswer(
+        f"no usable answer from the language model in {retries + 1} attempts ({error}): say it more simply"
+    )
+
+
+def opening(
+    context: str = "context", examples: str = "examples", kind: type[BaseModel] = ChatAnswer
+) -> tuple[Message, ...]:
+    """A context description and task examples, as a conversation's beginning: for plans, or two other prompt files.
+
+    The prompt is fixed: a request follows as one more message of the user.
+    """
+    schema = json.dumps(kind.model_json_schema(), separators=(",", ":"))
+    talk = [Message("system", _text(context).replace("{schema}", schema))]
+    for example in _text(examples).strip().split("\n\n"):
+        asked, given = example.split("\n")
+        talk += [Message("user", asked), Message("assistant", given)]
     return tuple(talk)
 
 
-def read_answer(reply: str) -> ChatAnswer:
+def prompt_digest(prompt: Sequence[Message]) -> str:
+    """A short name of a prompt's words, for what is kept of its answers."""
+    return hashlib.sha256("\n".join(message.content for message in prompt).encode()).hexdigest()[:12]
+
+
+def read_answer(reply: str, kind: type[AnswerT]) -> AnswerT:
     """The checked answer in a reply; a code fence or words around the JSON object are tolerated.
 
     Raises ValueError (pydantic's ValidationError is one) when there is no valid answer.
     """
-    answer = ChatAnswer.model_validate(json_object(reply))
-    for edit in answer.edits:
-        if edit.kind in NEEDS_FIND and not edit.find:
-            raise ValueError(f"'find' is empty, but {edit.kind} needs something to find")
-    return answer
-
-
-def json_object(reply: str) -> Any:
-    """The first JSON object in a reply. Raises ValueError when there is none, or none that can be read."""
     start = reply.find("{")
     if start < 0:
         raise ValueError("no JSON object in the answer")
@@ -139,7 +153,7 @@ def json_object(reply: str) -> Any:
         value, _ = json.JSONDecoder().raw_decode(reply[start:])
     except RecursionError as error:
         raise ValueError("the JSON is nested too deeply") from error
-    return value
+    return kind.model_validate(value)
 
 
 def load(folder: Path) -> Chat:
@@ -153,7 +167,7 @@ def load(folder: Path) -> Chat:
     try:
         settings = ChatSettings.model_validate_json(named.read_text(encoding="utf-8"))
     except ValidationError as error:
-        raise PackError(f"{named} cannot be used ({one_line(error)}): mend it, or install the pack again") from error
+        raise PackError(f"{named} cannot be used ({_one_line(error)}): mend it, or install the pack again") from error
     return Chat(connect(settings), settings)
 
 
@@ -175,27 +189,26 @@ def connect(settings: ChatSettings, key: str = "") -> Complete:
         raise PackError("no language model is named: set OPENAI_BASE_URL for a local server, or OPENAI_API_KEY")
     client = OpenAI(api_key=key or "none", base_url=base_url, timeout=settings.timeout)
 
-    def complete(talk: Sequence[Message], answer: type[BaseModel] = ChatAnswer) -> str:
+    def complete(talk: Sequence[Message], kind: type[BaseModel]) -> str:
         try:
-            return completed(client, settings, talk, answer)
+            return completed(client, settings, talk, kind)
         except OpenAIError as error:
             where = base_url or "the default endpoint"
             raise PlanError(
-                f"the language model at {where} does not answer ({one_line(error)}): check its address"
+                f"the language model at {where} does not answer ({_one_line(error)}): check its address"
             ) from error
 
     return complete
 
 
-def completed(
-    client: Any, settings: ChatSettings, talk: Sequence[Message], answer: type[BaseModel] = ChatAnswer
-) -> str:
-    """One answer of an `openai.OpenAI` client, asked for JSON by the schema of `answer`."""
-    schema = {"name": answer.__name__, "schema": answer.model_json_schema()}
+def completed(client: Any, settings: ChatSettings, talk: Sequence[Message], kind: type[BaseModel]) -> str:
+    """One answer of an `openai.OpenAI` client, asked for JSON by the schema of `kind`."""
+    schema = {"name": kind.__name__, "schema": kind.model_json_schema()}
     response = client.chat.completions.create(
         model=settings.model,
         messages=[{"role": message.role, "content": message.content} for message in talk],
         temperature=settings.temperature,
+        seed=settings.seed,
         max_tokens=settings.max_tokens,
         response_format={"type": "json_schema", "json_schema": schema},
     )
@@ -213,16 +226,17 @@ def load_local(folder: Path, settings: ChatSettings) -> Complete:
         tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
         model = AutoModelForCausalLM.from_pretrained(folder, local_files_only=True, use_safetensors=True).eval()
     except (OSError, ValueError, KeyError) as error:
-        raise PackError(f"{folder} holds no causal language model ({one_line(error)}): give its folder") from error
+        raise PackError(f"{folder} holds no causal language model ({_one_line(error)}): give its folder") from error
 
-    def complete(talk: Sequence[Message], answer: type[BaseModel] = ChatAnswer) -> str:
+    def complete(talk: Sequence[Message], kind: type[BaseModel]) -> str:
         import torch
 
         tokens = tokenizer(prompt_of(tokenizer, talk), return_tensors="pt")
         sampling = (
             {"do_sample": True, "temperature": settings.temperature} if settings.temperature else {"do_sample": False}
         )
-        with torch.inference_mode():
+        with torch.inference_mode(), torch.random.fork_rng(devices=[]):
+            torch.manual_seed(settings.seed)
             out = model.generate(
                 **tokens, max_new_tokens=settings.max_tokens, pad_token_id=tokenizer.eos_token_id, **sampling
             )
@@ -257,13 +271,11 @@ def _quoted(instruction: str, description: str) -> str:
     return json.dumps({"instruction": instruction, "description": description}, ensure_ascii=False)
 
 
-def prompt_text(name: str) -> str:
-    """The text of a prompt in language/prompts."""
+def _text(name: str) -> str:
     return resources.files(__package__).joinpath("prompts", f"{name}.txt").read_text(encoding="utf-8")
 
 
-def one_line(error: Exception) -> str:
-    """What was wrong, in a line that a language model or a person can act on."""
+def _one_line(error: Exception) -> str:
     if isinstance(error, ValidationError):
         first = error.errors()[0]
         return f"{'.'.join(str(part) for part in first['loc'])}: {first['msg']}"

@@ -9,11 +9,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
-from ..errors import RequestError
+from ..errors import RequestError, UnusableAnswer
+from ..settings import friendly
 from ..values import Kind
-from .chat import Caption, Complete, Message, json_object, one_line, prompt_text
+from .chat import Caption, Complete, Message, answered, opening
 
 PAIRS = 5
 EditKind = Kind | Literal["action"]
@@ -40,6 +41,25 @@ class CaptionPair(BaseModel):
         return self
 
 
+def _different(pairs: tuple[CaptionPair, ...]) -> tuple[CaptionPair, ...]:
+    if len({pair.before.lower() for pair in pairs}) < len(pairs):
+        raise ValueError("two of the pairs have the same caption before")
+    return pairs
+
+
+Pairs = Annotated[tuple[CaptionPair, ...], AfterValidator(_different)]
+"""Different pictures, in words."""
+
+
+class Written(BaseModel):
+    """The language model's whole answer."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    instruction: Instruction
+    pairs: Annotated[Pairs, Field(min_length=PAIRS, max_length=PAIRS)]
+
+
 class Group(BaseModel):
     """One instruction with the captions of its pictures."""
 
@@ -47,45 +67,21 @@ class Group(BaseModel):
 
     instruction: Instruction
     kind: EditKind
-    pairs: tuple[CaptionPair, ...] = Field(min_length=2, max_length=PAIRS)
-
-    @model_validator(mode="after")
-    def _shows_different_pictures(self) -> "Group":
-        if len({pair.before.lower() for pair in self.pairs}) < len(self.pairs):
-            raise ValueError("two of the pairs have the same caption before")
-        return self
+    pairs: Annotated[Pairs, Field(min_length=2, max_length=PAIRS)]
 
 
-def write_group(complete: Complete, kind: EditKind, about: Sequence[str], attempts: int = 3) -> Group | None:
-    """A group of this kind, written by a language model (InstructGIE Sec. 5, step 1); None when no attempt is usable.
+def write_group(complete: Complete, kind: EditKind, about: Sequence[str], retries: int = 2) -> Group | None:
+    """A group of this kind, written by a language model (InstructGIE Sec. 5, step 1); None when no answer is usable.
 
     `about` are words to set the scene with, without which a model that answers greedily would always write the same.
+    Raises PlanError when the model cannot be reached.
     """
-    schema = json.dumps(Group.model_json_schema(), separators=(",", ":"))
-    asked, answered = prompt_text("group_example").strip().split("\n")
-    talk = [
-        Message("system", prompt_text("group").replace("{schema}", schema)),
-        Message("user", asked),
-        Message("assistant", answered),
-        Message("user", json.dumps({"kind": kind, "about": list(about)}, ensure_ascii=False)),
-    ]
-    for _ in range(attempts):
-        reply = complete(tuple(talk), Group)
-        try:
-            return _checked(reply, kind)
-        except ValueError as problem:
-            retry = prompt_text("retry").replace("{error}", one_line(problem))
-            talk += [Message("assistant", reply[:4000]), Message("user", retry)]
-    return None
-
-
-def _checked(reply: str, kind: EditKind) -> Group:
-    group = Group.model_validate(json_object(reply))
-    if len(group.pairs) != PAIRS:
-        raise ValueError(f"pairs: {len(group.pairs)} were given, {PAIRS} are wanted")
-    if group.kind != kind:
-        raise ValueError(f"kind: {group.kind} was given, {kind} is wanted")
-    return group
+    asked = Message("user", json.dumps({"kind": kind, "about": list(about)}, ensure_ascii=False))
+    try:
+        written = answered(complete, (*opening("group", "group_examples", Written), asked), Written, retries)
+    except UnusableAnswer:
+        return None
+    return Group(instruction=written.instruction, kind=kind, pairs=written.pairs)
 
 
 def read_groups(path: Path) -> tuple[Group, ...]:
@@ -103,7 +99,7 @@ def read_groups(path: Path) -> tuple[Group, ...]:
         try:
             groups += [Group.model_validate_json(line)] if line.strip() else []
         except ValidationError as error:
-            raise RequestError(f"{path}, line {number}: is no group ({one_line(error)})") from None
+            raise RequestError(f"{path}, line {number}: is no group ({friendly(error)})") from None
     if not groups:
         raise RequestError(f"{path}: holds no group; write one as JSON on each line")
     return tuple(groups)

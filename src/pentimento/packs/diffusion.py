@@ -3,15 +3,19 @@
 Tensors come back in fp32 on the device that they came from, so that nobody outside needs to know where models run.
 """
 
+import hashlib
 import json
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, get_args
 
 import torch
 from torch import Tensor, nn
 
+from ..diffusion.attention import Kept
 from ..diffusion.objectives import eps_of_v
 from ..errors import PackError
 from ..values import Word
@@ -84,6 +88,21 @@ class LatentDiffusion:
                 start, letters = place + 1, ""
         return tuple(words)
 
+    def count_tokens(self, text: str) -> int:
+        """The number of tokens of a text, without its beginning, its end and the padding."""
+        ids = self.tokenizer(text, truncation=True, max_length=self.tokenizer.model_max_length).input_ids
+        return len(ids) - 2
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """A sha256 of the U-Net's and the text encoder's weights, as a sealed pack holds them."""
+        digest = hashlib.sha256()
+        for network in (self.unet, self.text_encoder):
+            for name, weight in sorted(network.state_dict().items()):
+                digest.update(name.encode())
+                digest.update(weight.detach().cpu().half().numpy().tobytes())
+        return digest.hexdigest()
+
     def denoise(self, x: Tensor, t: Tensor, text: Tensor) -> Tensor:
         """eps for x (b, channels, h, w) at timesteps t (b,), text (b, tokens, d); with gradients where they are on."""
         device = self.placement.device
@@ -91,6 +110,10 @@ class LatentDiffusion:
             out = self.unet(x.to(device), t.to(device), encoder_hidden_states=text.to(device)).sample
         out = out.float().to(x.device)
         return out if self.prediction == "epsilon" else eps_of_v(out, x[:, : out.shape[1]], t, self.alphas_cumprod)
+
+    def same_texts(self) -> AbstractContextManager[Any]:
+        """Keys and values of the last texts stay in the U-Net's cross-attention layers while it lasts."""
+        return Kept(self.unet)
 
 
 def load_latent_diffusion(

@@ -17,7 +17,7 @@ from PIL import Image
 from pydantic import BaseModel
 from torch import Tensor, nn
 
-from ..language.chat import Chat, ChatAnswer, Message, prompt_of
+from ..language.chat import Chat, Message, prompt_of
 from ..values import Box, Segment
 from .diffusion import ready
 from .placement import Placement
@@ -157,7 +157,7 @@ COCO_SURFACES = frozenset(range(80, 133))
 
 @dataclass(frozen=True, eq=False)
 class Mask2Former:
-    """Mask2Former as `roles.Panoptic` (InstructGIE Sec. 4.4), with the library's own panoptic post-processing."""
+    """Mask2Former as `roles.Panoptic` (InstructGIE Eq. 7), with the library's own panoptic post-processing."""
 
     model: Any
     processor: Any
@@ -225,7 +225,7 @@ class LanguageModel:
     longest: int = 600
 
     @torch.no_grad()
-    def __call__(self, talk: Sequence[Message], answer: type[BaseModel] = ChatAnswer) -> str:
+    def __call__(self, talk: Sequence[Message], kind: type[BaseModel]) -> str:
         tokens = self.tokenizer(prompt_of(self.tokenizer, talk), return_tensors="pt").to(self.model.device)
         ids = self.model.generate(
             **tokens, max_new_tokens=self.longest, do_sample=False, temperature=None, top_p=None, top_k=None,

@@ -40,8 +40,8 @@ FIXED: Mapping[str, Mapping[str, Any]] = {
         "measure": "quantile", "image": 0.1, "text": 0.1, "direction": 0.5,
     },
 }  # fmt: skip
-"""Defaults that follow from how small the models are, and are not tuned. A small CLIP sees no direction in many exact
-pairs; only from about their median on does that quantile ask for one."""
+"""Defaults that follow from how small the models are; no tuning changes them. A small CLIP sees no direction in many
+exact pairs; only from about their median on does that quantile ask for one."""
 LIMITS = """\
 Models of a drawn world, trained from nothing on that world alone: they know its nouns, colours and
 effects, and no photograph. Stored in fp16, to be computed in fp32 or bf16. Scores on this pack compare methods with
@@ -63,7 +63,7 @@ def finish(folder: Path, runs: Path, version: str) -> Manifest:
     reports = {path.parent.name: read_json(path) for path in sorted(runs.glob("*/report.json"))}
     tuned = read_json(folder / DEFAULTS) or read_json(folder / MANIFEST).get("defaults", {})
     notes = "Trained on the drawn world by runs/miniature.sh."
-    manifest = seal(folder, "miniature", version, trained, {**FIXED, **tuned}, notes)
+    manifest = seal(folder, "miniature", version, trained, {**tuned, **FIXED}, notes)
     write_card(folder, f"The miniature, version {version}", reports, scores, LIMITS)
     return manifest
 

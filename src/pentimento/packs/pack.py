@@ -1,6 +1,6 @@
 """An opened pack: its roles, each loaded when first asked for."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -8,10 +8,12 @@ from importlib import import_module, resources
 from pathlib import Path
 from typing import Any
 
+from pydantic import BaseModel
 from safetensors import SafetensorError
 
 from ..errors import PackError
-from ..language.chat import Complete
+from ..language.chat import Complete, Message
+from ..language.phrases import read_phrases
 from ..roles import BoxSegmenter, Captioner, Clip, Detector, Diffusion, Panoptic, Planner, Segmenter
 from .guard import hide_broken_torchvision
 from .manifest import MANIFEST, Manifest, locate, read_manifest, split_hub_id, verify
@@ -24,6 +26,8 @@ METHODS: Mapping[str, tuple[str, ...]] = {
     "mdp": ("text_to_image", "planner"),
     "sdedit": ("text_to_image", "planner"),
     "inpaint": ("inpaint", "planner", "detector", "segmenter"),
+    "instructbrush": ("instruct",),
+    "visii": ("instruct",),
 }
 """The roles that each method needs, for the message about a missing one; packs know no editor."""
 
@@ -42,6 +46,7 @@ CHAT_KINDS = ("chat", "transformers_chat")
 """Kinds whose planner is a `language.chat.Chat`."""
 
 BOX_THRESHOLD = 0.3
+PHRASES = "phrases.txt"
 
 
 @dataclass(frozen=True)
@@ -135,19 +140,34 @@ class OpenPack:
     def planner(self) -> Planner:
         return self.load("planner")
 
-    @cached_property
+    @property
     def chat(self) -> Complete:
-        """The language model behind the planner. Raises: PackError when the pack's planner is none."""
+        """The language model behind the planner, loaded at the first question.
+
+        Raises: PackError at once when the pack's planner is none.
+        """
         planner = self.manifest.roles.get("planner")
         if planner is None or planner.kind not in CHAT_KINDS:
             raise PackError(f"the pack {self.name!r} has no language model that writes: take a pack that has one")
-        loaded: Any = self.planner
-        complete: Complete = loaded.complete
+
+        def complete(talk: Sequence[Message], kind: type[BaseModel]) -> str:
+            loaded: Any = self.planner
+            return str(loaded.complete(talk, kind))
+
         return complete
 
     @cached_property
     def clip(self) -> Clip:
         return self.load("clip")
+
+    @cached_property
+    def phrases(self) -> tuple[str, ...]:
+        """The lines of phrases.txt beside the clip; none when the pack has no such file."""
+        clip = self.manifest.roles.get("clip")
+        folder = clip.components.get("model", "") if clip else ""
+        if not folder or split_hub_id(folder) is not None or not (self.folder / folder / PHRASES).is_file():
+            return ()
+        return read_phrases(self.folder / folder / PHRASES)
 
     @cached_property
     def judge(self) -> Any:

@@ -291,8 +291,8 @@ def _false(look: Look, rng: np.random.Generator) -> tuple[str, str]:
         return str(rng.choice(absent)), "stuff"
     if dice < 0.96:
         groups = {NOUNS[noun].group for noun in present}
-        group = str(rng.choice([name for name in GROUPS if name not in groups]))
-        return str(rng.choice(GROUPS[group])), "thing"
+        absent = [word for name, words in GROUPS.items() if name not in groups for word in words]
+        return (str(rng.choice(absent)) if absent else ""), "thing"
     return pseudo_word(rng), "thing"
 
 
@@ -322,11 +322,11 @@ def looks(first: int, count: int, split: str = "train") -> list[tuple[Look, np.r
     return found
 
 
-def batch(phrases: int, boxes: int, step: int, batch_size: int, split: str = "train") -> Batch:
-    """The batch of a step; pictures are counted through from the first step's first."""
+def batch(phrases: int, boxes: int, step: int, batch_size: int, split: str = "train", first: int = 0) -> Batch:
+    """The batch of a step; pictures are counted through from the first step's, number `first`."""
     config = DetectorConfig()
     rows: list[tuple] = []
-    for look, rng in looks(step * batch_size, batch_size, split):
+    for look, rng in looks(first + step * batch_size, batch_size, split):
         asked = questions(look, phrases, rng)
         things = [(thing.noun, colours_of(thing)[0], mask) for thing, mask in _seen(look)]
         worn = [(name, "", mask) for name, mask in look.worn if mask.sum() >= SMALLEST_WORN]
@@ -493,4 +493,5 @@ def sample(net: nn.Module, path: Path) -> None:
 def job(settings: Settings, pack_dir: Path) -> Job:
     net = DetectorNet(config())
     warm_start(net, pack_dir / FOLDER)
-    return Job(net, partial(batch, settings.phrases, settings.boxes), loss, export, sample)
+    fresh = partial(batch, settings.phrases, settings.boxes, first=1_000_000 * settings.seed)
+    return Job(net, fresh, loss, export, sample)

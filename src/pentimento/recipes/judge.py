@@ -6,7 +6,7 @@ edits, empty places and things of a wrong size have answers of their own. How su
 
 import hashlib
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -103,15 +103,30 @@ def trips_of(data: Path, vae: Path, edits: Store, count: int) -> np.ndarray:
     return np.load(path, mmap_mode="r")
 
 
-def calibrated(judge: Judge, count: int, false_accepts: float = 0.02) -> float:
-    """The lowest threshold at which at most so large a share of planted mistakes passes, on validation edits."""
+def calibrated(judge: Judge, count: int, vae: Path, false_accepts: float = 0.02) -> float:
+    """The lowest threshold at which at most so large a share of planted mistakes passes, on validation edits, seen
+    through the autoencoder in the folder `vae`, as all that it judges is; as they are when there is none."""
     wrong = []
+    shown = _through(vae) if any(vae.glob("*.safetensors")) else lambda picture: picture
     for seed in range(count):
         rng = np.random.default_rng([303, seed])
         edit = draw_edit(seed, "validation", families=ALL_FAMILIES)
-        wrong += [belief(judge, p.edit, p.picture) for p in planted(edit, rng) if p.what != "right"]
+        wrong += [belief(judge, p.edit, shown(p.picture)) for p in planted(edit, rng) if p.what != "right"]
     allowed = np.quantile(np.array(wrong), 1 - false_accepts)
     return float(np.clip(allowed + 0.01, 0.3, 0.95))
+
+
+def _through(vae: Path) -> Callable[[np.ndarray], np.ndarray]:
+    """The round trip of one picture, uint8 (h, w, 3)."""
+    from diffusers import AutoencoderKL
+
+    autoencoder = AutoencoderKL.from_pretrained(vae).float().eval()
+
+    def trip(picture: np.ndarray) -> np.ndarray:
+        decoded = round_trip(autoencoder, pictures([picture])).float()[0]
+        return ((decoded + 1) * 127.5).round().byte().permute(1, 2, 0).numpy()
+
+    return trip
 
 
 def job(settings: Settings, pack_dir: Path) -> Job:
@@ -124,7 +139,7 @@ def job(settings: Settings, pack_dir: Path) -> Job:
     lessons = Lessons(scene_store(settings.data, settings.scenes), edits, trips)
 
     def export(ema: nn.Module, folder: Path) -> None:
-        save(ema, folder / "judge", calibrated(Judge(ema), settings.calibration))
+        save(ema, folder / "judge", calibrated(Judge(ema), settings.calibration, pack_dir / "vae"))
 
     def sample(ema: nn.Module, path: Path) -> None:
         seen = batch(lessons, 1 << 40, 64)

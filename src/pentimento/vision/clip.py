@@ -36,9 +36,24 @@ class ClipEmbedder:
         if not images:
             return torch.zeros(0, self.model.config.projection_dim)
         pixels = torch.stack([square(image, vision.image_size) for image in images])
-        pixels = (pixels - torch.tensor(self.mean).view(3, 1, 1)) / torch.tensor(self.std).view(3, 1, 1)
-        out = self.model.get_image_features(pixel_values=pixels.to(self.model.device, self.model.dtype))
-        return F.normalize(out.pooler_output.float(), dim=-1).cpu()
+        return self._embedded(pixels.to(self.model.device)).cpu()
+
+    def embed_pixels(self, pixels: Tensor) -> Tensor:
+        """Embeddings (b, d) of pictures (b, 3, h, w) around [-1, 1], with gradients, on the pictures' own device.
+
+        As `embed_images`, but never rounded or clamped; where the middle square has an odd margin it lies half a pixel
+        beside the other's.
+        """
+        small = square_of_pixels(
+            pixels.to(self.model.device, torch.float32), self.model.config.vision_config.image_size
+        )
+        return self._embedded((small + 1) / 2).to(pixels.device)
+
+    def _embedded(self, pixels: Tensor) -> Tensor:
+        """Of pixels (b, 3, side, side) around [0, 1], on the model's device."""
+        mean, std = (torch.tensor(numbers).view(3, 1, 1).to(pixels) for numbers in (self.mean, self.std))
+        out = self.model.get_image_features(pixel_values=((pixels - mean) / std).to(self.model.dtype))
+        return F.normalize(out.pooler_output.float(), dim=-1)
 
     @torch.no_grad()
     def embed_texts(self, texts: Sequence[str]) -> Tensor:
@@ -62,6 +77,15 @@ def square(image: Image.Image, side: int) -> Tensor:
         (side, side), Image.Resampling.BICUBIC, box=(left, top, left + edge, top + edge)
     )
     return torch.from_numpy(np.asarray(small).copy()).permute(2, 0, 1).float() / 255
+
+
+def square_of_pixels(pixels: Tensor, side: int) -> Tensor:
+    """The middle squares of pictures (b, 3, h, w), (b, 3, side, side), as `square` makes them but with gradients."""
+    height, width = pixels.shape[-2:]
+    edge = min(height, width)
+    top, left = (height - edge) // 2, (width - edge) // 2
+    middle = pixels[..., top : top + edge, left : left + edge]
+    return F.interpolate(middle, (side, side), mode="bicubic", align_corners=False, antialias=True)
 
 
 def load(folder: Path) -> ClipEmbedder:

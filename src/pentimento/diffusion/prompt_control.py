@@ -1,0 +1,54 @@
+"""Prompt Diffusion's control (Wang et al. 2023), which InstructGIE is measured against: convolutions alone."""
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from .control import EncoderCopy, Residuals
+from .vmamba import zero
+
+WIDTHS = (16, 32, 96, 256)
+
+
+class HintEncoder(nn.Module):
+    """Pictures (b, c, f h, f w) in [-1, 1] to a hint (b, channels, h, w) that starts at zero, f a power of 2.
+
+    ControlNet's hint block: 3x3 convolutions with SiLU, 16 to 256 wide, of which log2 f halve the size.
+    """
+
+    def __init__(self, picture_channels: int, channels: int, factor: int):
+        super().__init__()
+        halvings = factor.bit_length() - 1
+        widths = [WIDTHS[min(i, len(WIDTHS) - 1)] for i in range(halvings + 1)]
+        layers: list[nn.Module] = [nn.Conv2d(picture_channels, widths[0], 3, padding=1), nn.SiLU()]
+        for narrow, wide in zip(widths, widths[1:], strict=False):
+            layers += [nn.Conv2d(narrow, narrow, 3, padding=1), nn.SiLU()]
+            layers += [nn.Conv2d(narrow, wide, 3, padding=1, stride=2), nn.SiLU()]
+        self.layers = nn.Sequential(*layers, zero(nn.Conv2d(widths[-1], channels, 3, padding=1)))
+
+    def forward(self, pictures: Tensor) -> Tensor:
+        return self.layers(pictures)
+
+
+class PromptControl(nn.Module):
+    """A branch that sees an example pair and a query as pictures (Prompt Diffusion Sec. 3.2; InstructGIE Table 1).
+
+    Two hint encoders, for the pair's 6 channels and the query's 3, are summed and added after the copied conv_in; a
+    1x1 convolution that starts at zero stands at each of ControlNet's sites. Nothing of the U-Net itself is trained
+    (the published code's `sd_locked` set its decoder free by mistake).
+    """
+
+    def __init__(self, unet: Any, factor: int = 8):
+        super().__init__()
+        self.encoder = EncoderCopy(unet)
+        self.pair = HintEncoder(6, self.encoder.channels[0], factor)
+        self.query = HintEncoder(3, self.encoder.channels[0], factor)
+        self.links = nn.ModuleList(zero(nn.Conv2d(width, width, 1)) for width in self.encoder.channels)
+
+    def forward(self, x_t: Tensor, t: Tensor, text: Tensor, before: Tensor, after: Tensor, query: Tensor) -> Residuals:
+        """The residuals for x_t (b, c, h, w) at t; the three pictures are (b, 3, factor h, factor w) in [-1, 1]."""
+        hint = self.pair(torch.cat([before, after], dim=1)) + self.query(query)
+        features = self.encoder(x_t, t, text, hint)
+        *down, middle = (link(x) for link, x in zip(self.links, features, strict=True))
+        return Residuals(tuple(down), middle)

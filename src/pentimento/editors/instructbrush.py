@@ -1,0 +1,49 @@
+"""InstructBrush (Zhao et al. 2024): InstructPix2Pix by an instruction that was learned from pairs of pictures.
+
+The learned keys and values stand in the cross-attention layers, in the text branch alone, and change with the timestep
+(Sec. 4.1). How they are learned is `learning.instruction`'s affair. A mask confines the edit; words are said after it.
+"""
+
+from typing import Annotated, ClassVar
+
+from pydantic import Field, SkipValidation
+
+from ..diffusion.masks import ToGrid
+from ..roles import Pack
+from ..settings import Cells, Closeness, GuidanceScale, Margin, Pixels, Settings, Steps, Strength
+from ..values import Request, Result
+from .instructed import ImageLatents, edit_read, learned_of, learned_saying, said_after
+from .requests import Watch, unwatched
+
+
+class InstructBrush(Settings):
+    """Applies a learned instruction to a picture. Guidance scales are those that it was learned for."""
+
+    needs: ClassVar[frozenset[str]] = frozenset({"learned"})
+    works_from: ClassVar[frozenset[str]] = frozenset()
+
+    pack: Annotated[Pack, SkipValidation] = Field(repr=False)
+    steps: Steps = Field(20, description="Euler ancestral steps")
+    guidance: GuidanceScale = Field(7.5, description="guidance scale towards the learned instruction")
+    image_guidance: GuidanceScale = Field(1.5, description="guidance scale towards the picture")
+    strength: Strength = Field(1.0, description="factor of the guidance scale: below 1 a weaker effect, 0 none")
+    image_latents: ImageLatents = Field("scaled", description="scale of the picture's latents")
+    mask_to_grid: ToGrid = Field("area", description="how a given mask comes onto the latent grid")
+    grow: Cells = Field(0, description="cells of the latent grid by which the mask grows to all sides")
+    feather: Pixels = Field(2, description="soft border inside a given mask, in the model's pixels")
+    context: Margin = Field(0.5, description="margin around a mask in large pictures, in mask sides")
+    closest: Closeness = Field(
+        1.0, description="least side of the view around a mask, as a share of the model's; below 1 it is scaled up"
+    )
+
+    def __call__(self, request: Request, watch: Watch = unwatched) -> Result:
+        """Carry out the request.
+
+        Raises: RequestError for a picture or mask that cannot be used, or when the learned instruction is missing or
+        belongs to another model; PackError for a missing role.
+        """
+        model = self.pack.instruct
+        learned = learned_of(request, "instructbrush", model)
+        guidance = self.guidance * self.strength
+        words = said_after(learned, request)
+        return edit_read(self, "instructbrush", model, request, words, guidance, learned_saying(learned), watch)

@@ -1,0 +1,143 @@
+"""The image editor that InstructPix2Pix, InstructBrush and Visii share: a model that reads an instruction and sees the
+picture, Euler ancestral sampling with guidance by both, and the pixels outside a given mask restored."""
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from time import perf_counter
+from typing import Any, Literal, Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..diffusion.attention import Slots, instructed, worded
+from ..diffusion.guidance import Denoise, dual
+from ..diffusion.latents import choose_view, look, put_back
+from ..diffusion.masks import ToGrid
+from ..diffusion.samplers import euler_ancestral_sample
+from ..errors import RequestError
+from ..roles import Diffusion
+from ..values import Learned, Request, Result
+from .masked import finished
+from .requests import Watch, mask_of, picture_of
+
+ImageLatents = Literal["scaled", "unscaled"]
+Saying = Callable[[Denoise, Diffusion, int], AbstractContextManager[Denoise]]
+"""(denoise, its model, how many rows of a call carry the instruction; they come first) -> denoise with it."""
+
+
+class Reading(Protocol):
+    """The settings of the shared editor; `InstructPix2Pix` says what each means."""
+
+    @property
+    def steps(self) -> int: ...
+    @property
+    def guidance(self) -> float: ...
+    @property
+    def image_guidance(self) -> float: ...
+    @property
+    def image_latents(self) -> ImageLatents: ...
+    @property
+    def mask_to_grid(self) -> ToGrid: ...
+    @property
+    def grow(self) -> int: ...
+    @property
+    def feather(self) -> int: ...
+    @property
+    def context(self) -> float: ...
+    @property
+    def closest(self) -> float: ...
+    @property
+    def model_dump(self) -> Callable[..., dict[str, Any]]: ...
+
+
+@contextmanager
+def in_words(denoise: Denoise, model: Diffusion, rows: int) -> Iterator[Denoise]:
+    """The Saying of an instruction that is words alone."""
+    yield denoise
+
+
+def learned_saying(learned: Learned) -> Saying:
+    """The Saying of an instruction that was learned: its slots stand in the text branch alone."""
+    values = tuple(torch.from_numpy(array) for array in learned.values)
+
+    def saying(denoise: Denoise, model: Diffusion, rows: int) -> AbstractContextManager[Denoise]:
+        total = len(model.alphas_cumprod)
+        if learned.space == "text":
+            return worded(denoise, values[0], total, rows)
+        slots = Slots(tuple(torch.from_numpy(array) for array in learned.keys), values)
+        return instructed(denoise, model.unet, slots, total, rows)
+
+    return saying
+
+
+@torch.no_grad()
+def edit_read(
+    settings: Reading,
+    method: str,
+    model: Diffusion,
+    request: Request,
+    instruction: str,
+    guidance: float,
+    saying: Saying,
+    watch: Watch,
+) -> Result:
+    """The request's picture edited by an instruction (InstructPix2Pix Sec. 3.2).
+
+    Raises: RequestError for a picture or mask that cannot be used.
+    """
+    picture = picture_of(request)
+    mask = mask_of(request, picture)
+    began = perf_counter()
+    region = mask if mask is not None else np.ones((picture.height, picture.width), dtype=bool)
+    view = choose_view(region, model.size, settings.context, settings.closest)
+    text, null = model.encode_text([instruction, ""]).split(1)  # (1, tokens, d) each
+    image = model.autoencoder.encode(look(picture, view)).float()  # (1, c, g, g)
+    condition = condition_of(image, model, settings.image_latents)
+
+    def stepped(left: int, x: Tensor) -> Tensor:
+        watch("edit", settings.steps - left, settings.steps)
+        return x
+
+    generator = torch.Generator().manual_seed(request.seed)
+    rows = 1 if guidance else 0  # guidance 0 has no text branch
+    with model.same_texts(), saying(model.denoise, model, rows) as denoise:
+        guided = dual(denoise, text, null, condition, guidance, settings.image_guidance)
+        x0 = euler_ancestral_sample(guided, image, model.alphas_cumprod, settings.steps, generator, stepped)
+    decoded = put_back(model.autoencoder.decode(x0), view, picture)
+    step = finished(decoded, picture, view, mask, model, settings)
+    record: dict[str, Any] = {
+        "method": method,
+        "settings": settings.model_dump(mode="json", exclude={"pack"}),
+        "seed": request.seed,
+        "timings": {"edit": perf_counter() - began},
+    }
+    return Result(step.image, step.decoded, None, step.mask, record)
+
+
+def condition_of(image: Tensor, model: Diffusion, scale: ImageLatents) -> Tensor:
+    """The picture's latents at the scale at which the model was taught to see them."""
+    return image / model.autoencoder.scaling_factor if scale == "unscaled" else image
+
+
+def learned_of(request: Request, method: str, model: Diffusion) -> Learned:
+    """The request's learned instruction.
+
+    Raises: RequestError when there is none, when another method learned it, or when it belongs to another model.
+    """
+    learned = request.learned
+    if learned is None:
+        raise RequestError(f"{method} needs a learned instruction: make one from pairs with 'pentimento learn'")
+    if learned.method != method:
+        raise RequestError(f"this instruction was learned by {learned.method}: take that method, not {method}")
+    if learned.base != model.fingerprint:
+        raise RequestError(
+            f"this instruction was learned with another model (fingerprint {learned.base[:12]}, "
+            f"here {model.fingerprint[:12]}): open that pack, or learn it again with this one"
+        )
+    return learned
+
+
+def said_after(learned: Learned, request: Request) -> str:
+    """The words that the tokens come from: those the learning began with, and the request's own after them."""
+    return f"{learned.instruction} {request.instruction}".strip()

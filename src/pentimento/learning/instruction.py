@@ -1,0 +1,201 @@
+"""An instruction learned from before/after pairs (InstructBrush Sec. 4), as a job for the one training loop.
+
+The parts of the time are independent, so they are learned side by side: each step has one row of every part. Latents
+are computed once. The null branches of guidance need no gradient and keep none.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor, nn
+
+from ..diffusion.attention import Slots, instructed, projected, worded
+from ..diffusion.guidance import dual, dual_nulls
+from ..diffusion.latents import choose_view, look
+from ..diffusion.objectives import draw_noise, q_sample
+from ..editors.instructed import condition_of
+from ..editors.planned import everywhere
+from ..errors import RequestError
+from ..learned import load_learned, save_learned
+from ..roles import Diffusion, Pack
+from ..training import Job, train
+from ..values import Learned, Pair
+from .initial import initial_words
+from .settings import LearnSettings
+from .watching import Watching, scores_of
+
+
+@dataclass
+class Batch:
+    """One row of each part: the pair's number, and a timestep inside the part, int64 (parts,) each."""
+
+    pairs: Tensor
+    t: Tensor
+
+
+class Brush(nn.Module):
+    """What is learned: keys and values by layer, (parts, m, d_i) each, or token states (no keys).
+
+    They are stored over a power of two near their own size, so that one learning rate moves all layers alike and the
+    beginning is exact.
+    """
+
+    def __init__(self, start: Slots, parts: int, scaled: bool):
+        super().__init__()
+        self.scales: dict[str, list[float]] = {}
+        for name, arrays in (("keys", start.keys), ("values", start.values)):
+            sizes = [float(a.square().mean().sqrt()) for a in arrays]
+            self.scales[name] = [2.0 ** round(float(np.log2(max(s, 1e-6)))) if scaled else 1.0 for s in sizes]
+            grown = [(a / s).repeat(parts, 1, 1) for a, s in zip(arrays, self.scales[name], strict=True)]
+            setattr(self, name, nn.ParameterList([nn.Parameter(a) for a in grown]))
+
+    def slots(self) -> Slots:
+        keys, values = (
+            tuple(p * s for p, s in zip(getattr(self, name), self.scales[name], strict=True))
+            for name in ("keys", "values")
+        )
+        return Slots(keys, values)
+
+
+def learn(
+    pack: Pack,
+    pairs: Sequence[Pair],
+    output: Path,
+    settings: LearnSettings | None = None,
+    run_dir: Path | None = None,
+    watching: Watching | None = None,
+    phrases: Sequence[str] = (),
+) -> Learned:
+    """Learn an instruction from pairs and write it to `output`, a .safetensors file.
+
+    The run folder (`output` with the ending .learning, unless named) holds checkpoints, the loss log and what
+    `watching` wrote; the same call goes on where it was broken off.
+    Raises: RequestError for no pairs; PackError for a missing role; TrainingError when the run folder belongs to other
+    settings.
+    """
+    if not pairs:
+        raise RequestError("give at least one pair of pictures, before and after")
+    chosen = settings or LearnSettings()
+    words = initial_words(pack, pairs, chosen, phrases)
+    run_dir = run_dir or output.with_suffix(".learning")
+    model = pack.instruct
+    job = learning_job(model, pairs, chosen, words, output, run_dir, watching)
+    train(job, chosen.training(), run_dir, output.parent)
+    return load_learned(output)
+
+
+def learning_job(
+    model: Diffusion,
+    pairs: Sequence[Pair],
+    settings: LearnSettings,
+    words: str,
+    output: Path,
+    run_dir: Path,
+    watching: Watching | None = None,
+) -> Job:
+    """The loop's job: the noise prediction loss of the pictures after, given those before (InstructBrush Eq. 5)."""
+    before, after = (
+        torch.cat([_latents(model, getattr(pair, side)) for pair in pairs]) for side in ("before", "after")
+    )
+    condition = condition_of(before, model, settings.image_latents)
+    text, null = model.encode_text([words, ""]).split(1)  # (1, tokens, d) each
+    start = beginning(model, condition[:1], text, null, words, settings)
+    total, parts = len(model.alphas_cumprod), settings.parts
+
+    def batch(step: int, size: int) -> Batch:
+        rng = np.random.default_rng([settings.seed, 401, step])
+        low = np.arange(parts) * total // parts
+        high = (np.arange(parts) + 1) * total // parts
+        return Batch(torch.from_numpy(rng.integers(0, len(pairs), parts)), torch.from_numpy(rng.integers(low, high)))
+
+    def loss(brush: Any, batch: Batch, generator: torch.Generator) -> Tensor:
+        x0, image = after[batch.pairs.cpu()], condition[batch.pairs.cpu()]
+        noise = draw_noise(x0, generator)
+        t = batch.t.cpu()
+        x_t = q_sample(x0, noise, t, model.alphas_cumprod)
+        eps = predicted(model, brush.slots(), settings, x_t, t, text, null, image)
+        return (eps - noise).square().mean(dim=(1, 2, 3)).sum()  # the parts are independent
+
+    def learned(brush: Any) -> Learned:
+        slots = brush.slots()
+        keys, values = (
+            tuple(a.detach().float().cpu().numpy() for a in arrays) for arrays in (slots.keys, slots.values)
+        )
+        about = {
+            **settings.model_dump(mode="json"),
+            "pairs": len(pairs),
+            "losses": _losses(run_dir),
+            "held out": scores_of(run_dir),
+        }
+        return Learned(settings.method, settings.space, words, keys, values, model.fingerprint, about)
+
+    def sample(brush: Any, path: Path) -> None:
+        if watching is not None:
+            watching.look(learned(brush), int(path.stem) // parts, run_dir, path)
+
+    return Job(
+        model=Brush(start, parts, settings.scaled),
+        batch=batch,
+        loss=loss,
+        export=lambda brush, folder: save_learned(learned(brush), folder / output.name),
+        sample=sample if watching is not None else None,
+    )
+
+
+def predicted(
+    model: Diffusion, slots: Slots, settings: LearnSettings, x_t: Tensor, t: Tensor, text: Tensor, null: Tensor,
+    image: Tensor,
+) -> Tensor:  # fmt: skip
+    """eps (b, c, h, w) with the slots in the instruction's place; guided when the settings ask for it.
+
+    The two null branches are computed apart, without gradients.
+    """
+    total, rows = len(model.alphas_cumprod), len(x_t)
+    if settings.space == "text":
+        saying = worded(model.denoise, slots.values[0], total, rows)
+    else:
+        saying = instructed(model.denoise, model.unet, slots, total, rows)
+    with saying as denoise:
+        eps_text = denoise(torch.cat([x_t, image], 1), t, text.expand(rows, -1, -1))
+    if not settings.train_with_guidance:
+        return eps_text
+    with torch.no_grad():
+        rest = dual_nulls(model.denoise, null, image, settings.guidance, settings.image_guidance)(x_t, t)
+    return settings.guidance * eps_text + rest
+
+
+def beginning(
+    model: Diffusion, image: Tensor, text: Tensor, null: Tensor, words: str, settings: LearnSettings
+) -> Slots:
+    """What the frozen model itself has in the places that will be learned, one part.
+
+    Keys and values are taken from the very projections of a guided call, as an edit makes it, so that before the first
+    step an edit equals InstructPix2Pix's with the initial words, bit for bit. Without words, m places of the empty
+    text's padding (None-init).
+    """
+    m = min(model.count_tokens(words) if words else settings.tokens, text.shape[1] - 2)
+    if settings.space == "text":
+        return Slots((), (text[:, 1 : 1 + m].clone(),))
+    guided = dual(model.denoise, text, null, image, 7.5, 1.5)
+    t = torch.tensor([len(model.alphas_cumprod) // 2])
+    return projected(model.unet, lambda: guided(image, t), m)
+
+
+@torch.no_grad()
+def _latents(model: Diffusion, picture: Image.Image) -> Tensor:
+    """The latents of a whole picture, as an edit sees it, (1, c, g, g)."""
+    return model.autoencoder.encode(look(picture, choose_view(everywhere(picture), model.size, 0.0))).float()
+
+
+def _losses(run_dir: Path) -> list[dict[str, Any]]:
+    """The curve of the run so far: images and loss, at most a hundred points."""
+    log = run_dir / "log.jsonl"
+    lines = log.read_text().splitlines() if log.exists() else []
+    kept = [json.loads(line) for line in lines[:: max(1, len(lines) // 100)]]
+    return [{"step": line["images"], "loss": line["loss"]} for line in kept]

@@ -1,0 +1,41 @@
+"""What is looked at while an instruction is learned: its effect on a picture, drawn, and on a held-out pair, scored."""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from ..values import Learned, Pair
+
+SCORES = "held_out.jsonl"
+
+
+@dataclass(frozen=True)
+class Watching:
+    """`draw` applies a learned instruction to a picture. Without a pair nothing is scored, without a picture nothing
+    is drawn."""
+
+    draw: Callable[[Learned, Image.Image], Image.Image]
+    held_out: Pair | None = None
+    picture: Image.Image | None = None
+
+    def look(self, learned: Learned, step: int, run_dir: Path, path: Path) -> None:
+        """Write the preview to `path`, and add a line {"step", "psnr"} to the run's scores."""
+        if self.picture is not None:
+            self.draw(learned, self.picture).save(path)
+        if self.held_out is not None:
+            made = np.asarray(self.draw(learned, self.held_out.before).convert("RGB"), dtype=np.float64)
+            error = np.square(made - np.asarray(self.held_out.after.convert("RGB"))).mean()
+            psnr = 10 * np.log10(255.0**2 / max(float(error), 1e-3))
+            with open(run_dir / SCORES, "a") as log:
+                log.write(json.dumps({"step": step, "psnr": round(float(psnr), 2)}) + "\n")
+
+
+def scores_of(run_dir: Path) -> list[dict[str, Any]]:
+    """The scores of a run so far."""
+    path = run_dir / SCORES
+    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []

@@ -1,0 +1,35 @@
+import torch
+
+from pentimento.diffusion.grids import joined, of_dropped_pair, quadrants, visual_prompt, without_pair
+
+GRID = torch.randn(2, 3, 8, 12, generator=torch.Generator().manual_seed(0))
+NO_PAIR = torch.tensor([True, False])
+
+
+def test_the_parts_of_a_grid_stand_in_reading_order() -> None:
+    parts = quadrants(GRID)
+    assert torch.equal(parts.in0, GRID[:, :, :4, :6]) and torch.equal(parts.out0, GRID[:, :, :4, 6:])
+    assert torch.equal(parts.in1, GRID[:, :, 4:, :6]) and torch.equal(parts.answer, GRID[:, :, 4:, 6:])
+    assert torch.equal(joined(parts), GRID)
+
+
+def test_a_visual_prompt_shows_everything_but_the_answer() -> None:
+    prompt = visual_prompt(GRID)
+    assert not prompt[:, :, 4:, 6:].any()
+    prompt[:, :, 4:, 6:] = GRID[:, :, 4:, 6:]
+    assert torch.equal(prompt, GRID)
+
+
+def test_a_dropped_pair_is_grey_and_nothing_else_is() -> None:
+    seen = without_pair(GRID, NO_PAIR)
+    assert not seen[0, :, :4].any()
+    assert torch.equal(seen[0, :, 4:], GRID[0, :, 4:]) and torch.equal(seen[1], GRID[1])
+
+
+def test_latents_of_a_dropped_pair_become_those_of_grey() -> None:
+    grey = torch.tensor([1.0, 2.0, 3.0])[:, None, None]
+    assert torch.equal(without_pair(GRID, NO_PAIR, grey)[0, :, :4], grey.expand(3, 4, 12))
+
+
+def test_the_dropped_half_is_the_upper_one() -> None:
+    assert of_dropped_pair(GRID, NO_PAIR).squeeze().tolist() == [[True] * 4 + [False] * 4, [False] * 8]
