@@ -339,3 +339,29 @@ def test_packs_lists_packs_and_methods(run: Any) -> None:
     assert "miniature" in listed["packs"] and listed["methods"] == list(studio.methods())
     assert "a number in [0, 1]" in run("packs", "sd15").out
     assert "nowhere" in refused(run("packs", "nowhere"))
+
+
+def test_visual_prompts_are_drawn_and_packed(run: Any) -> None:
+    outcome = run("make", "visual-prompts", "set", "--drawn", "--n", "2", "--shards", "--set", "quadrant=16", "--json")
+    made = json.loads(outcome.out)
+    assert outcome.status == 0 and (made["pairs"], made["kept"]) == (10, 2)
+    assert made["shards"] == len(os.listdir("set/shards")) == len(made["grids"])
+    again = run("make", "visual-prompts", "set", "--drawn", "--n", "2", "--set", "quadrant=16")
+    assert again.out.startswith("set: 10 pairs of 2 of 2 groups, ") and again.out.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "named"),
+    [
+        (["--drawn", "--set", "seeds=3"], "seeds"),
+        (["--drawn", "--set", 'withheld=["fly"]'], "withheld"),
+        (["--drawn", "--split", "holiday"], "holiday"),
+        (["--drawn", "--groups", "in.png"], "--drawn"),
+        (["--groups", "nothing.jsonl"], "nothing.jsonl"),
+        (["--set", "guidance_from=9", "--set", "guidance_to=8"], "guidance_from is larger"),
+        (["--set", "groups=written"], "set groups=composed"),
+    ],
+)
+def test_visual_prompts_that_cannot_be_made_are_refused(run: Any, words: list[str], named: str) -> None:
+    before = os.listdir()
+    assert named in refused(run("make", "visual-prompts", "set", *words)) and os.listdir() == before

@@ -20,7 +20,7 @@ from torch import Tensor
 from pentimento.diffusion.attention import Kept, cross_attentions
 from pentimento.diffusion.schedule import scaled_linear_alphas_cumprod
 from pentimento.errors import NothingFound, PackError, PlanError
-from pentimento.values import Box, Found, Learned, Plan
+from pentimento.values import Box, Found, Learned, Plan, Word
 
 SIZE, FACTOR, CHANNELS, TOKENS, WIDTH = 64, 8, 4, 6, 16
 
@@ -88,6 +88,9 @@ class ToyDiffusion:
             for text in texts
         ]
         return torch.stack(states)
+
+    def words(self, text: str) -> tuple[Word, ...]:
+        return tuple(Word(word, place, place + 1) for place, word in enumerate(text.split()[: TOKENS - 2], start=1))
 
     def denoise(self, x: Tensor, t: Tensor, text: Tensor) -> Tensor:
         self.calls.append(len(x))

@@ -25,7 +25,10 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-make = typer.Typer(help="Make pictures of the drawn world, or sheets to look at them.", no_args_is_help=True)
+make = typer.Typer(
+    help="Make pictures of the drawn world, sheets to look at them, TOP-Bench, or a data set of visual prompts.",
+    no_args_is_help=True,
+)
 app.add_typer(make, name="make")
 
 PackOption = Annotated[
@@ -513,6 +516,78 @@ def make_sheet(
     images.check_writable(output)
     contact_sheet(output, n, seed, split, what)
     print(f"{output}: {n} {what}")
+
+
+@make.command("visual-prompts")
+def make_visual_prompts(
+    folder: Annotated[Path, typer.Argument(help="Where to write; made when it is not there.")],
+    n: Annotated[int | None, typer.Option("--n", min=1, help="Groups; default 100, or all that are given.")] = None,
+    seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same set.")] = 0,
+    drawn: Annotated[bool, typer.Option("--drawn", help="Draw exact pairs; no model paints.")] = False,
+    groups: Annotated[Path | None, typer.Option(help="Groups in words, one JSON object a line, to be painted.")] = None,
+    split: Annotated[str, typer.Option(help="Of the drawn world: train, validation or test.")] = "train",
+    workers: Annotated[int, typer.Option(min=1, max=256, help="Processes, each with its own copy of the pack.")] = 1,
+    shards: Annotated[bool, typer.Option("--shards", help="Also pack the grids into tar files.")] = False,
+    settings: SetOption = None,
+    pack: PackOption = "miniature",
+    device: DeviceOption = "auto",
+    dtype: DtypeOption = "auto",
+    as_json: JsonOption = False,
+) -> None:
+    """Make a data set of visual prompts: 2x2 grids of two pairs of one instruction, as InstructGIE trains on.
+
+    \b
+    DIR/grids/in_domain/{train,test}, DIR/grids/out_of_domain/test    grids, with metadata.jsonl
+    DIR/pairs                                                         the pairs that they are put together from
+
+    A group is one instruction and five pairs of captions, which the pack's language model writes or the drawn world's
+    words compose; Prompt-to-Prompt paints every pair many times, and CLIP chooses. The same command goes on where it
+    was broken off. 'accelerate launch -m pentimento make visual-prompts ...' spreads it over processes.
+    """
+    from .data import grid_folders, grouped, making, visual_prompts
+    from .settings import assignments, build
+
+    chosen = assignments(settings or ())
+    if drawn:
+        if groups:
+            raise RequestError("--groups are painted: leave out --drawn")
+        layout = build(visual_prompts.Layout, "visual-prompts --drawn", chosen)
+        order = grouped.drawn(n or 100, seed, layout, split)
+    else:
+        order = painted_order(n, seed, groups, split, chosen, pack, device, dtype)
+    with progress() as watch:
+        made = making.make(folder, order, workers, watch)
+    if made is None:  # launched beside the process that answers
+        return
+    packed = grid_folders.write_shards(folder) if shards else 0
+    for group in made["dropped"]:
+        print(f"note: group {group['group']} ({group['instruction']!r}) dropped: {group['why']}", file=sys.stderr)
+    if as_json:
+        print(json.dumps({"folder": str(folder), "shards": packed, **made}, ensure_ascii=False))
+    else:
+        grids = "".join(f", {count} grids in {name}" for name, count in made["grids"].items())
+        packed_too = f", {packed} shards" if packed else ""
+        print(f"{folder}: {made['pairs']} pairs of {made['kept']} of {made['groups']} groups{grids}{packed_too}")
+
+
+def painted_order(
+    n: int | None, seed: int, groups: Path | None, split: str, chosen: Mapping[str, Any], pack: str, device: str,
+    dtype: str,
+) -> Any:  # fmt: skip
+    """What `make visual-prompts` asks a pack to paint, with the pack's own defaults."""
+    from functools import partial
+
+    from .data import painting
+    from .language.groups import read_groups
+    from .packs import open_pack
+    from .settings import build
+
+    given = read_groups(groups) if groups else ()
+    opened = open_pack(pack, device, dtype)
+    defaults = opened.defaults.get("visual_prompts", {})
+    settings = build(painting.Painting, "visual-prompts", {**defaults, **chosen})
+    again = partial(open_pack, pack, dtype=dtype)
+    return painting.painted(opened, again, n or len(given) or 100, seed, settings, device, split, given)
 
 
 def split_words(words: Sequence[str], wordless: bool) -> tuple[list[Path], str]:

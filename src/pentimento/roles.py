@@ -1,6 +1,6 @@
 """What editors ask of a pack, as Protocols: editors know these and no pack; packs fulfil them and know no editor."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Protocol, runtime_checkable
 
@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image
 from torch import Tensor, nn
 
-from .values import Box, Found, Plan, Segment
+from .values import Box, Found, Plan, Segment, Word
 
 
 @runtime_checkable
@@ -53,6 +53,10 @@ class Diffusion(Protocol):
 
     def encode_text(self, texts: Sequence[str]) -> Tensor:
         """Token states, (b, tokens, d). The empty string is the null text."""
+        ...
+
+    def words(self, text: str) -> tuple[Word, ...]:
+        """The words of a text and where their tokens stand in `encode_text`'s states; what is cut off is left out."""
         ...
 
     def denoise(self, x: Tensor, t: Tensor, text: Tensor) -> Tensor:
@@ -149,5 +153,10 @@ class Pack(Protocol):
     def captioner(self) -> Captioner: ...
     @property
     def planner(self) -> Planner: ...
+    @property
+    def chat(self) -> Callable[..., str]:
+        """The language model behind the planner, a `language.chat.Complete`; missing where the planner is none."""
+        ...
+
     @property
     def clip(self) -> Clip: ...

@@ -52,6 +52,15 @@ class Plan(BaseModel):
 
 
 @dataclass(frozen=True)
+class Word:
+    """A word of a text, and the places [start, stop) of its tokens among the states of a text encoder."""
+
+    text: str
+    start: int
+    stop: int
+
+
+@dataclass(frozen=True)
 class Box:
     """A detected region: (left, top, right, bottom) in pixels, with its phrase and its score in [0, 1]."""
 

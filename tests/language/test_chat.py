@@ -1,12 +1,10 @@
 import json
-from collections.abc import Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
-from pydantic import BaseModel
 from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
@@ -26,20 +24,10 @@ from pentimento.language.chat import (
 )
 from pentimento.roles import Planner
 from pentimento.values import Plan
+from scripted import Scripted
 
 EDIT = {"find": ["cat"], "which": "right", "before": "photo of a cat", "after": "photo of a tiger", "kind": "replace"}
 GOOD = json.dumps({"edits": [EDIT]})
-
-
-class Scripted:
-    """A language model that says its lines one after the other, and remembers what it was told."""
-
-    def __init__(self, *lines: str):
-        self.lines, self.heard = list(lines), list[tuple[Message, ...]]()
-
-    def __call__(self, talk: Sequence[Message], kind: type[BaseModel]) -> str:
-        self.heard.append(tuple(talk))
-        return self.lines.pop(0)
 
 
 def test_an_answer_becomes_a_plan() -> None:

@@ -12,23 +12,12 @@ from pentimento.language.living import Living, is_living_by
 from pentimento.language.rules import Rules
 from pentimento.language.table import Table
 from pentimento.language.unify import Unified, by_language_model, by_planner, unified
+from scripted import Scripted
 
 TIGERS = (
     "turn the cat into a tiger", "make the cat a tiger", "Could you please change the cat to a tiger?",
     "replace the cat with a tiger", "swap the cat for a tiger!",
 )  # fmt: skip
-
-
-class Scripted:
-    """A language model that says its lines one after the other, and remembers what it was told and asked for."""
-
-    def __init__(self, *lines: str):
-        self.lines, self.heard, self.kinds = list(lines), list[tuple[Message, ...]](), list[type[BaseModel]]()
-
-    def __call__(self, talk: Sequence[Message], kind: type[BaseModel]) -> str:
-        self.heard.append(tuple(talk))
-        self.kinds.append(kind)
-        return self.lines.pop(0)
 
 
 def test_wordings_of_one_meaning_become_one() -> None:

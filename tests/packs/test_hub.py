@@ -31,6 +31,7 @@ from transformers import (
 
 from pentimento import roles
 from pentimento.language.chat import ChatAnswer, Message
+from pentimento.language.groups import Written
 from pentimento.packs import Role, open_pack, seal
 from pentimento.values import Box
 
@@ -224,7 +225,7 @@ def test_a_local_language_model_plans(tmp_path):
     Qwen2ForCausalLM(config).save_pretrained(tmp_path / "chat")
     tokens.save_pretrained(tmp_path / "chat")
     seal(tmp_path, "tiny", "1", {"planner": Role(kind="transformers_chat", components={"model": "chat"})})
-    planner = open_pack(tmp_path, device="cpu", dtype="fp32").planner
-    assert isinstance(planner, roles.Planner)
+    pack = open_pack(tmp_path, device="cpu", dtype="fp32")
+    assert isinstance(pack.planner, roles.Planner)
     talk = (Message("system", "abc"), Message("user", "add"))
-    assert planner.complete(talk, ChatAnswer) == planner.complete(talk, ChatAnswer)
+    assert pack.planner.complete(talk, ChatAnswer) == pack.chat(talk, Written)

@@ -16,9 +16,10 @@ from pentimento.errors import PackError
 from pentimento.language import tagger
 from pentimento.packs import Role, catalogue, open_pack, read_manifest, seal, verify, write_card
 from pentimento.packs.guard import hide_broken_torchvision
-from pentimento.packs.miniature_pack import ROLES, finish, install, with_runs
+from pentimento.packs.miniature_pack import FIXED, ROLES, finish, install, with_runs
 from pentimento.packs.pack import METHODS, quiet
 from pentimento.packs.placement import place
+from pentimento.values import Word
 from pentimento.vision import detector, segmenter
 
 
@@ -74,6 +75,17 @@ def test_latent_diffusion_gives_what_the_libraries_own_models_give(folder):
 
 def test_a_text_longer_than_the_tokenizer_allows_is_cut(folder):
     assert opened(folder).text_to_image.encode_text(["a " * 50]).shape == (1, 8, 16)
+
+
+def test_words_stand_where_their_tokens_do(folder):
+    model = opened(folder).text_to_image
+    spelled = ("ab", "b", "a")  # no merges: a token a letter
+    assert model.words("ab b a") == (Word("ab", 1, 3), Word("b", 3, 4), Word("a", 4, 5))
+    ids = model.tokenizer(" ".join(spelled)).input_ids
+    assert len(ids) == model.words(" ".join(spelled))[-1].stop + 1
+    cut = model.words("ab ab aba")  # the eighth and last place is the end's
+    assert [(word.text, word.stop) for word in cut] == [("ab", 3), ("ab", 5), ("ab", 7)]
+    assert model.words("") == ()
 
 
 def test_denoise_keeps_gradients_where_they_are_asked_for(folder):
@@ -335,8 +347,11 @@ def test_the_miniature_is_sealed_with_what_is_trained_and_installed_whole(tmp_pa
     with pytest.raises(PackError, match="no trained model"):
         finish(tmp_path / "empty", tmp_path / "runs", "0")
     (trained / "scores.json").write_text('{"clip": "61 % (n = 200)"}')
+    assert finish(trained, tmp_path / "runs", "0").defaults == FIXED
+    (trained / "defaults.json").write_text('{"sdedit": {"steps": 9}}')
     manifest = finish(trained, tmp_path / "runs", "0")
     assert (manifest.name, list(manifest.roles)) == ("miniature", ["clip"])
+    assert manifest.defaults == {"sdedit": {"steps": 9}, **FIXED}
     install(trained, installed)
     assert "61 % (n = 200)" in (installed / "CARD.md").read_text()
     assert sorted(p.name for p in installed.iterdir()) == ["CARD.md", "clip", "manifest.json", "reports.json"]
@@ -360,3 +375,5 @@ def test_the_miniatures_own_models_load_by_their_kind(tmp_path):
     assert isinstance(pack.box_segmenter, roles.BoxSegmenter)
     assert isinstance(pack.segmenter, roles.Segmenter) and pack.segmenter.threshold == 0.4
     assert isinstance(pack.planner, roles.Planner)
+    with pytest.raises(PackError, match="no language model that writes"):
+        _ = pack.chat

@@ -249,9 +249,14 @@ def _resized(scene: Scene, kind: str, rng: np.random.Generator, split: str, fami
     thing = scene.things[r.targets[0]]
     new = "small" if thing.size > 0.34 or rng.random() < 0.4 else "big"
     size = thing.size * float(rng.uniform(0.5, 0.65) if new == "small" else rng.uniform(1.5, 1.8))
-    y = min(thing.y + (thing.size - size) / 2, 0.97 - size / 2)
-    change = {r.targets[0]: replace(thing, size=size, y=y, x=float(np.clip(thing.x, size / 2, 1 - size / 2)))}
+    change = {r.targets[0]: resized(thing, size)}
     return Edit(scene, _changed(scene, change), EditWords("resize", (r.phrase,), r.which, new), r.targets)
+
+
+def resized(thing: Thing, size: float) -> Thing:
+    """The thing at another size, on the same ground and inside the picture."""
+    y = min(thing.y + (thing.size - size) / 2, 0.97 - size / 2)
+    return replace(thing, size=size, y=y, x=float(np.clip(thing.x, size / 2, 1 - size / 2)))
 
 
 _PLACES_TO = {
@@ -266,14 +271,20 @@ def _moved(scene: Scene, kind: str, rng: np.random.Generator, split: str, famili
         return None
     thing = scene.things[r.targets[0]]
     where = str(rng.choice(list(_PLACES_TO)))
+    there = moved(thing, where)
+    if there is None:
+        return None
+    change = {r.targets[0]: there}
+    return Edit(scene, _changed(scene, change), EditWords("move", (r.phrase,), r.which, where), r.targets)
+
+
+def moved(thing: Thing, where: str) -> Thing | None:
+    """The thing "on the left", "at the top" and so on; None when it is there already."""
     x, y = _PLACES_TO[where]
     half = thing.size / 2
     x = thing.x if x is None else float(np.clip(x, half + 0.02, 0.98 - half))
     y = thing.y if y is None else float(np.clip(y, half + 0.02, 0.97 - half))
-    if abs(x - thing.x) + abs(y - thing.y) < 0.18:
-        return None
-    change = {r.targets[0]: replace(thing, x=x, y=y)}
-    return Edit(scene, _changed(scene, change), EditWords("move", (r.phrase,), r.which, where), r.targets)
+    return None if abs(x - thing.x) + abs(y - thing.y) < 0.18 else replace(thing, x=x, y=y)
 
 
 def _global(scene: Scene, kind: str, rng: np.random.Generator, split: str, families: tuple[str, ...]) -> Edit | None:

@@ -74,7 +74,7 @@ def write_scenes(folder: Path, n: int, seed: int, split: str = "train", size: in
     Raises:
         RequestError: an unknown split, or a folder that is not empty or cannot be written.
     """
-    _check_split(split)
+    check_split(split)
     with new_folder(folder) as partial:
         (partial / split).mkdir()
         with (partial / split / "metadata.jsonl").open("w", encoding="utf-8", newline="\n") as metadata:
@@ -101,7 +101,7 @@ def write_edits(folder: Path, n: int, seed: int, split: str = "train", size: int
     The mask is white where before and after differ. A line also holds the instruction, the plan (find, which, kind,
     both captions), and the before scene as in `write_scenes`. Raises what `write_scenes` raises.
     """
-    _check_split(split)
+    check_split(split)
     with new_folder(folder) as partial:
         (partial / split).mkdir()
         with (partial / split / "metadata.jsonl").open("w", encoding="utf-8", newline="\n") as metadata:
@@ -133,7 +133,8 @@ def write_edits(folder: Path, n: int, seed: int, split: str = "train", size: int
                 metadata.write(json.dumps(line) + "\n")
 
 
-def _check_split(split: str) -> None:
+def check_split(split: str) -> None:
+    """Raises RequestError for a split that the world does not have."""
     if split not in SPLITS:
         raise RequestError(f"there is no split {split!r}; take one of {', '.join(SPLITS)}")
 

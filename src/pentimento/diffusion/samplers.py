@@ -103,7 +103,14 @@ def euler_ancestral_sample(
     generator: torch.Generator,
     after: AfterStep = unchanged,
 ) -> Tensor:
-    """Clean latents of `like`'s shape, device and dtype, from pure noise (Karras et al. 2022; k-diffusion's form).
+    """Clean latents of `like`'s shape, device and dtype, from pure noise; see `euler_ancestral`."""
+    return euler_ancestral(noise, lambda: draw_noise(like, generator), alphas_cumprod, steps, after)
+
+
+def euler_ancestral(
+    noise: Noise, draw: Callable[[], Tensor], alphas_cumprod: Tensor, steps: int, after: AfterStep = unchanged
+) -> Tensor:
+    """Clean latents from pure noise (Karras et al. 2022; k-diffusion's form), all of which `draw` gives.
 
     x stands at x0 + sigma * noise with sigma = sqrt((1 - alpha) / alpha); eps is asked at x / sqrt(1 + sigma^2),
     which is the model's own scale. Each step goes down to sigma_down and adds fresh noise of sigma_up; the last
@@ -112,7 +119,7 @@ def euler_ancestral_sample(
     times = euler_times(len(alphas_cumprod), steps)
     alphas = alphas_cumprod.detach().double().cpu()[times]
     sigmas = torch.cat([((1 - alphas) / alphas).sqrt(), torch.zeros(1, dtype=torch.float64)])
-    x = draw_noise(like, generator) * sigmas[0]
+    x = draw() * sigmas[0]
     for i, t in enumerate(times):
         sigma, sigma_next = sigmas[i], sigmas[i + 1]
         eps = noise(x / (1 + sigma**2).sqrt(), t.expand(len(x)).to(x.device)).to(x.dtype)
@@ -120,6 +127,6 @@ def euler_ancestral_sample(
         sigma_down = (sigma_next**2 - sigma_up**2).sqrt()
         x = x + (sigma_down - sigma) * eps
         if sigma_next > 0:
-            x = x + sigma_up * draw_noise(like, generator)
+            x = x + sigma_up * draw()
         x = after(steps - 1 - i, x)
     return x

@@ -18,9 +18,12 @@ from torch import Tensor, nn
 from ..diffusion.attention import Kept
 from ..diffusion.objectives import eps_of_v
 from ..errors import PackError
+from ..values import Word
 from .placement import Placement
 
 Prediction = Literal["epsilon", "v_prediction"]
+END_OF_WORD = "</w>"
+"""What byte-pair tokenizers of the CLIP family write behind a word's last token."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,6 +75,18 @@ class LatentDiffusion:
         with self.placement.autocast():
             states = self.text_encoder(ids).last_hidden_state
         return states.float().cpu()
+
+    def words(self, text: str) -> tuple[Word, ...]:
+        """The words of a text by the tokenizer's own marks of where one ends; place 0 is the beginning of the text."""
+        ids = self.tokenizer(text, truncation=True, max_length=self.tokenizer.model_max_length).input_ids
+        words: list[Word] = []
+        start, letters = 1, ""
+        for place, token in enumerate(self.tokenizer.convert_ids_to_tokens(ids[1:-1]), start=1):
+            letters += token.removesuffix(END_OF_WORD)
+            if token.endswith(END_OF_WORD) or place == len(ids) - 2:
+                words.append(Word(letters, start, place + 1))
+                start, letters = place + 1, ""
+        return tuple(words)
 
     def count_tokens(self, text: str) -> int:
         """The number of tokens of a text, without its beginning, its end and the padding."""

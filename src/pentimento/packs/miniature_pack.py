@@ -7,7 +7,7 @@ from typing import Any
 
 from ..errors import PackError
 from .manifest import MANIFEST, Manifest, Role, read_manifest, verify
-from .sealing import read_json, seal, write_card, write_json
+from .sealing import DEFAULTS, read_json, seal, write_card, write_json
 
 
 def _painter(name: str) -> Role:
@@ -35,6 +35,14 @@ ROLES: Mapping[str, Role] = {
 }
 """The folders that the recipes export."""
 REPORTS = "reports.json"
+FIXED: Mapping[str, Mapping[str, Any]] = {
+    "visual_prompts": {
+        "quadrant": 128, "groups": "composed", "steps": 30, "guidance_from": 2.0, "guidance_to": 5.0,
+        "measure": "quantile", "image": 0.1, "text": 0.1, "direction": 0.5,
+    },
+}  # fmt: skip
+"""Defaults that follow from how small the models are; no tuning changes them. A small CLIP sees no direction in many
+exact pairs; only from about their median on does that quantile ask for one."""
 LIMITS = """\
 Models of a drawn world, trained from nothing on that world alone: they know its nouns, colours and
 effects, and no photograph. Stored in fp16, to be computed in fp32 or bf16. Scores on this pack compare methods with
@@ -56,7 +64,9 @@ def finish(folder: Path, runs: Path, version: str) -> Manifest:
     scores = read_json(folder / "scores.json")
     reports = with_runs(read_json(folder / REPORTS), runs)
     write_json(folder / REPORTS, reports)
-    manifest = seal(folder, "miniature", version, trained, notes="Trained on the drawn world by runs/miniature.sh.")
+    tuned = read_json(folder / DEFAULTS) or read_json(folder / MANIFEST).get("defaults", {})
+    notes = "Trained on the drawn world by runs/miniature.sh."
+    manifest = seal(folder, "miniature", version, trained, {**tuned, **FIXED}, notes)
     write_card(folder, f"The miniature, version {version}", reports, scores, LIMITS)
     return manifest
 

@@ -1,6 +1,6 @@
 """An opened pack: its roles, each loaded when first asked for."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -8,9 +8,11 @@ from importlib import import_module, resources
 from pathlib import Path
 from typing import Any
 
+from pydantic import BaseModel
 from safetensors import SafetensorError
 
 from ..errors import PackError
+from ..language.chat import Complete, Message
 from ..language.phrases import read_phrases
 from ..roles import BoxSegmenter, Captioner, Clip, Detector, Diffusion, Panoptic, Planner, Segmenter
 from .guard import hide_broken_torchvision
@@ -39,6 +41,9 @@ OWN_KINDS: Mapping[str, str] = {
     "perceptual": "pentimento.vision.perceptual",
 }
 """Kinds whose module has `load(folder)`; these models are small and stay in fp32 on the CPU."""
+
+CHAT_KINDS = ("chat", "transformers_chat")
+"""Kinds whose planner is a `language.chat.Chat`."""
 
 BOX_THRESHOLD = 0.3
 PHRASES = "phrases.txt"
@@ -134,6 +139,22 @@ class OpenPack:
     @cached_property
     def planner(self) -> Planner:
         return self.load("planner")
+
+    @property
+    def chat(self) -> Complete:
+        """The language model behind the planner, loaded at the first question.
+
+        Raises: PackError at once when the pack's planner is none.
+        """
+        planner = self.manifest.roles.get("planner")
+        if planner is None or planner.kind not in CHAT_KINDS:
+            raise PackError(f"the pack {self.name!r} has no language model that writes: take a pack that has one")
+
+        def complete(talk: Sequence[Message], kind: type[BaseModel]) -> str:
+            loaded: Any = self.planner
+            return str(loaded.complete(talk, kind))
+
+        return complete
 
     @cached_property
     def clip(self) -> Clip:
