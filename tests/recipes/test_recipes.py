@@ -92,11 +92,4 @@ def test_clip_trains_with_hard_negatives(folder: Path) -> None:
     check(job)
     job.export(job.model, folder)
     assert (folder / "clip" / "model.safetensors").exists()
-
-
-def test_a_hard_negative_says_something_else() -> None:
-    rng = np.random.default_rng(0)
-    text = "photo of a red cat on the left and a blue bus on the right, on grass"
-    for _ in range(20):
-        wrong = clip.hard_negative(text, rng)
-        assert wrong != text and sorted(wrong.replace(",", "").split()) == sorted(text.replace(",", "").split())
+    assert "tiger" in (folder / "clip" / "phrases.txt").read_text().splitlines()

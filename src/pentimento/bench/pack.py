@@ -12,7 +12,7 @@ from ..data.scenes import draw_scene, render
 from ..editors.requests import Watch, unwatched
 from ..errors import PackError
 from ..language.rules import Rules
-from . import card, language, vision
+from . import card, clip, language, vision
 from .judge import round_trip, score_judge
 from .metrics import psnr
 from .statistics import Figure, mean
@@ -58,6 +58,13 @@ def _group(figures: Mapping[str, Figure]) -> dict[str, Any]:
     return {name: figure.to_json() for name, figure in figures.items()}
 
 
+def _clip(pack: BenchPack, n: int, seed: int) -> dict[str, Any]:
+    return _group({
+        "single nouns": clip.single_nouns(pack.clip, n, seed=seed),
+        "caption against hard negative": clip.hard_negatives(pack.clip, n, seed=seed),
+    })  # fmt: skip
+
+
 def _judge(pack: BenchPack, n: int, seed: int) -> dict[str, Any]:
     trip = round_trip(pack.text_to_image.autoencoder)
     return {
@@ -73,6 +80,7 @@ PARTS: Mapping[str, Part] = {
     "language": _language,
     "vision": _vision,
     "captions": _captions,
+    "clip": _clip,
     "judge": _judge,
 }
 
@@ -133,6 +141,9 @@ def figures(parts: Mapping[str, Any]) -> dict[str, str]:
     for name, figure in parts.get("captions", {}).items():
         if name != "not measured":
             said[f"captioner, {name}"] = card.in_words(figure)
+    for name, figure in parts.get("clip", {}).items():
+        if name != "not measured":
+            said[f"clip, {name}"] = card.in_words(figure)
     if "after a round trip" in judge:
         said["judge, accuracy on planted edits"] = card.in_words(judge["after a round trip"]["accuracy"])
         said["judge, false accepts"] = card.in_words(judge["after a round trip"]["false accepts"])

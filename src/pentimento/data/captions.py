@@ -1,5 +1,7 @@
 """Captions of scenes: what stands where, in which place, light, weather and style; whole, or of a part only."""
 
+import re
+
 import numpy as np
 
 from ..language import lexicon
@@ -16,6 +18,8 @@ from .vocabulary import (
     WEARABLES,
     WEATHER_WORDS,
 )
+
+_SWAPS = (("on the left", "on the right"), ("at night", "by day"), ("in the rain", "in the snow"))
 
 
 def phrase(thing: Thing, grey: bool = False) -> str:
@@ -95,3 +99,17 @@ def vocabulary() -> tuple[str, ...]:
     words = (NOUNS, COLOURS, MATERIALS, WEARABLES, PLACE_WORDS.values(), BACKGROUNDS.values(), SEASON_WORDS.values(),
              TIME_WORDS.values(), WEATHER_WORDS.values(), STYLES)  # fmt: skip
     return tuple(dict.fromkeys(phrase for group in words for phrase in group))
+
+
+def hard_negative(text: str, rng: np.random.Generator) -> str:
+    """The caption made wrong by one swap: left and right, two colours, or a colour for another."""
+    for a, b in _SWAPS[: 1 if rng.random() < 0.8 else 3]:
+        if a in text and rng.random() < 0.6:
+            return text.replace(a, "\0").replace(b, a).replace("\0", b)
+    named = [c for c in COLOURS if re.search(rf"\b{c}\b", text)]
+    if len(named) > 1:
+        return text.replace(named[0], "\0").replace(named[1], named[0]).replace("\0", named[1])
+    if named:
+        other = str(rng.choice([c for c in COLOURS if c != named[0]]))
+        return text.replace(named[0], other)
+    return text.replace(_SWAPS[0][0], "\0").replace(_SWAPS[0][1], _SWAPS[0][0]).replace("\0", _SWAPS[0][1])

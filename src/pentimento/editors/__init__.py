@@ -12,9 +12,8 @@ from .instructedit import InstructEdit
 from .instructpix2pix import InstructPix2Pix
 from .mdp import MDP
 from .sdedit import SDEdit
-from .visii import Visii
 
-Editor = InstructEdit | InstructPix2Pix | DiffEdit | MDP | SDEdit | Inpaint | InstructBrush | Visii
+Editor = InstructEdit | InstructPix2Pix | DiffEdit | MDP | SDEdit | Inpaint | InstructBrush
 
 EDITORS: dict[str, type[Editor]] = {
     "instructedit": InstructEdit,
@@ -24,5 +23,6 @@ EDITORS: dict[str, type[Editor]] = {
     "sdedit": SDEdit,
     "inpaint": Inpaint,
     "instructbrush": InstructBrush,
-    "visii": Visii,
+    "visii": InstructBrush,
 }
+"""What Visii learned is applied as what InstructBrush learned: they differ in how and in which space they learn."""

@@ -2,6 +2,7 @@
 
 The learned keys and values stand in the cross-attention layers, in the text branch alone, and change with the timestep
 (Sec. 4.1). How they are learned is `learning.instruction`'s affair. A mask confines the edit; words are said after it.
+What Visii (Nguyen et al. 2023) learned, token states instead of keys and values, is applied by the same call.
 """
 
 from typing import Annotated, ClassVar
@@ -43,7 +44,7 @@ class InstructBrush(Settings):
         belongs to another model; PackError for a missing role.
         """
         model = self.pack.instruct
-        learned = learned_of(request, "instructbrush", model)
+        learned = learned_of(request, model)
         guidance = self.guidance * self.strength
         words = said_after(learned, request)
-        return edit_read(self, "instructbrush", model, request, words, guidance, learned_saying(learned), watch)
+        return edit_read(self, learned.method, model, request, words, guidance, learned_saying(learned), watch)

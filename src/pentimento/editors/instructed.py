@@ -120,16 +120,14 @@ def condition_of(image: Tensor, model: Diffusion, scale: ImageLatents) -> Tensor
     return image / model.autoencoder.scaling_factor if scale == "unscaled" else image
 
 
-def learned_of(request: Request, method: str, model: Diffusion) -> Learned:
+def learned_of(request: Request, model: Diffusion) -> Learned:
     """The request's learned instruction.
 
-    Raises: RequestError when there is none, when another method learned it, or when it belongs to another model.
+    Raises: RequestError when there is none, or when it belongs to another model.
     """
     learned = request.learned
     if learned is None:
-        raise RequestError(f"{method} needs a learned instruction: make one from pairs with 'pentimento learn'")
-    if learned.method != method:
-        raise RequestError(f"this instruction was learned by {learned.method}: take that method, not {method}")
+        raise RequestError("this method needs a learned instruction: make one from pairs with 'pentimento learn'")
     if learned.base != model.fingerprint:
         raise RequestError(
             f"this instruction was learned with another model (fingerprint {learned.base[:12]}, "

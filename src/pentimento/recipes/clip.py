@@ -4,7 +4,6 @@ Its text tower is also the start of the U-Net's text encoder. Patch 16 rather th
 second, and single objects span several patches.
 """
 
-import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,15 +13,13 @@ import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor, nn
 
-from ..data.captions import caption, training_caption
+from ..data.captions import caption, hard_negative, training_caption, vocabulary
 from ..data.scenes import draw_scene
 from ..data.store import scene_store
-from ..data.vocabulary import COLOURS
+from ..packs.pack import PHRASES
 from ..training import Job, TrainSettings, warm_start
 from .autoencoder import pictures
 from .text import WIDTH, ids_of, text_config, tokenizer
-
-_SWAPS = (("on the left", "on the right"), ("at night", "by day"), ("in the rain", "in the snow"))
 
 
 class Settings(TrainSettings):
@@ -48,20 +45,6 @@ class Batch:
     pixels: Tensor
     ids: Tensor
     negative: Tensor
-
-
-def hard_negative(text: str, rng: np.random.Generator) -> str:
-    """The caption made wrong by one swap: left and right, two colours, or a colour for another."""
-    for a, b in _SWAPS[: 1 if rng.random() < 0.8 else 3]:
-        if a in text and rng.random() < 0.6:
-            return text.replace(a, "\0").replace(b, a).replace("\0", b)
-    named = [c for c in COLOURS if re.search(rf"\b{c}\b", text)]
-    if len(named) > 1:
-        return text.replace(named[0], "\0").replace(named[1], named[0]).replace("\0", named[1])
-    if named:
-        other = str(rng.choice([c for c in COLOURS if c != named[0]]))
-        return text.replace(named[0], other)
-    return text.replace(_SWAPS[0][0], "\0").replace(_SWAPS[0][1], _SWAPS[0][0]).replace("\0", _SWAPS[0][1])
 
 
 def model(settings: Settings, tokens: "object") -> nn.Module:
@@ -114,5 +97,6 @@ def job(settings: Settings, pack_dir: Path) -> Job:
             size={"height": 128, "width": 128}, do_center_crop=False, image_mean=half, image_std=half
         ).save_pretrained(folder / "clip")
         tokens.save_pretrained(folder / "clip")
+        (folder / "clip" / PHRASES).write_text("\n".join(vocabulary()) + "\n", encoding="utf-8")
 
     return Job(model=clip, batch=batch, loss=lambda net, b, generator: contrastive_loss(net, b), export=export)
