@@ -181,7 +181,7 @@ def learn(
         for name, value in studio.pack.defaults.get("instructbrush", {}).items()
         if name in ("guidance", "image_guidance", "image_latents")
     }
-    chosen = learn_settings(method, {**scales, **settings})
+    chosen = learn_settings(method, {**scales, **studio.pack.defaults.get("learning", {}), **settings})
     shown = _opened(preview).image if preview is not None else None
 
     def drawn(learned: Learned, picture: Image.Image) -> Image.Image:

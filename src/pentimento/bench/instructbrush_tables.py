@@ -219,7 +219,7 @@ def _learned(
     row: Row, effect: TopEffect, pack: BenchPack, folder: Path, seed: int, budget: int, defaults: Mapping[str, Any]
 ) -> Learned:
     scales = {key: value for key, value in defaults.items() if key in ("guidance", "image_guidance", "image_latents")}
-    plain = learn_settings(row.how, {**scales, **row.settings, "seed": seed})
+    plain = learn_settings(row.how, {**scales, **pack.defaults.get("learning", {}), **row.settings, "seed": seed})
     steps = steps_within(row.settings, plain.parts, plain.train_with_guidance, budget)
     settings = plain.model_copy(update={"steps": steps})
     name = f"{row.label.replace('/', '').replace(' ', '-')}-{effect.name.replace(' ', '-')}-{seed}.safetensors"

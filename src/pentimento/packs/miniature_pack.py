@@ -40,9 +40,11 @@ FIXED: Mapping[str, Mapping[str, Any]] = {
         "quadrant": 128, "groups": "composed", "steps": 30, "guidance_from": 2.0, "guidance_to": 5.0,
         "measure": "quantile", "image": 0.1, "text": 0.1, "direction": 0.5,
     },
+    "learning": {"lr": 0.01},
 }  # fmt: skip
 """Defaults that follow from how small the models are; no tuning changes them. A small CLIP sees no direction in many
-exact pairs; only from about their median on does that quantile ask for one."""
+exact pairs; only from about their median on does that quantile ask for one. Learned keys and values have to move ten
+times as far as the paper's rate of 0.001 lets them in a thousand steps."""
 LIMITS = """\
 Models of a drawn world, trained from nothing on that world alone: they know its nouns, colours and
 effects, and no photograph. Stored in fp16, to be computed in fp32 or bf16. Scores on this pack compare methods with
