@@ -114,7 +114,8 @@ def test_direction_distance_is_the_naive_formula() -> None:
     naive = 1 - made @ wanted / np.linalg.norm(made) / np.linalg.norm(wanted)
     assert direction_distance(*(torch.from_numpy(x) for x in (a, b, c, d))) == pytest.approx(naive)
     same = torch.from_numpy(a)
-    assert direction_distance(same, same, *(torch.from_numpy(x) for x in (c, d))) == 1
+    for rounding in (0.0, 1e-6):
+        assert direction_distance(same, same + rounding, *(torch.from_numpy(x) for x in (c, d))) == 1
 
 
 def test_bench_knows_the_tables_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,6 +13,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+LEAST_DIRECTION = 1e-4
+"""Embeddings of one picture differ by some 1e-6 when they come from batches of other sizes."""
+
 
 def intersection_over_union(one: np.ndarray, other: np.ndarray) -> float:
     """In [0, 1]; two empty masks agree: 1."""
@@ -86,7 +89,7 @@ def clip_direction(before: Tensor, after: Tensor, said_before: Tensor, said_afte
     This is the "CLIP directional similarity" of InstructEdit's and InstructGIE's tables; up is better. A picture that
     did not change has no direction: 0.
     """
-    return float(F.cosine_similarity(after - before, said_after - said_before, dim=0))
+    return _direction(after - before, said_after - said_before)
 
 
 def direction_distance(inputs: Tensor, results: Tensor, before: Tensor, after: Tensor) -> float:
@@ -97,7 +100,14 @@ def direction_distance(inputs: Tensor, results: Tensor, before: Tensor, after: T
     have no direction: 1.
     """
     made, wanted = (results - inputs).mean(0), (after - before).mean(0)
-    return 1 - float(F.cosine_similarity(made, wanted, dim=0))
+    return 1 - _direction(made, wanted)
+
+
+def _direction(one: Tensor, other: Tensor) -> float:
+    """cos of two directions between embeddings of length 1; 0 where one is no more than rounding."""
+    if min(float(one.norm()), float(other.norm())) < LEAST_DIRECTION:
+        return 0.0
+    return float(F.cosine_similarity(one, other, dim=0))
 
 
 def frechet_distance(features: Tensor, others: Tensor) -> float:
