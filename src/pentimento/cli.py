@@ -124,7 +124,7 @@ def edit(
     plans = read_plans(plan) if plan else ()
     brush = studio.open_learned(learned) if learned else None
     if brush is not None:
-        chosen = studio.settings_of(brush.learned) | chosen
+        chosen = {**brush.learned.scales, **chosen}
     method = method or studio.method_for(brush)
     workshop = studio.open_studio(pack, device, dtype)
     editor = studio.make_editor(workshop, method, chosen | assignments(settings or ()))

@@ -141,11 +141,6 @@ def confined(studio: Studio, picture: Picture, phrase: str, mask: np.ndarray | N
     return find(studio, picture, (phrase,)).mask
 
 
-def settings_of(learned: Learned) -> dict[str, Any]:
-    """The settings of an edit that belong to a learned instruction: the scales that it was learned for."""
-    return {name: learned.about[name] for name in ("guidance", "image_guidance", "image_latents")}
-
-
 def learn(
     pairs: str | os.PathLike[str] | Sequence[Pair],
     output: str | os.PathLike[str],
@@ -169,23 +164,18 @@ def learn(
         PackError: a role is missing.
         TrainingError: the run folder belongs to other settings.
     """
-    from .learning import Watching, learn_settings, read_pairs
+    from .learning import Watching, read_pairs, settings_for
     from .learning import learn as learn_instruction
 
     path = Path(output)
     check_writable(path, ".safetensors")
     opened = tuple(pairs) if not isinstance(pairs, str | os.PathLike) else read_pairs(Path(pairs))
     studio = open_studio(pack, device, dtype)
-    scales = {
-        name: value
-        for name, value in studio.pack.defaults.get("instructbrush", {}).items()
-        if name in ("guidance", "image_guidance", "image_latents")
-    }
-    chosen = learn_settings(method, {**scales, **studio.pack.defaults.get("learning", {}), **settings})
+    chosen = settings_for(studio.pack, method, settings)
     shown = _opened(preview).image if preview is not None else None
 
     def drawn(learned: Learned, picture: Image.Image) -> Image.Image:
-        editor = make_editor(studio, method, settings_of(learned))
+        editor = make_editor(studio, method, learned.scales)
         return editor(Request(picture, learned=learned), quiet).image
 
     watching = Watching(drawn, held_out, shown)
@@ -323,7 +313,7 @@ def edit(
     studio = open_studio(pack, device, dtype)
     said = learned if learned is None or isinstance(learned, LearnedFile) else open_learned(learned)
     method = method or method_for(said)
-    editor = make_editor(studio, method, {**(settings_of(said.learned) if said else {}), **settings})
+    editor = make_editor(studio, method, {**(said.learned.scales if said else {}), **settings})
     if find:
         mask = confined(studio, opened, find, mask)
     return next(variants(studio, editor, method, opened, instruction, (seed,), mask, plans, description, watch, said))

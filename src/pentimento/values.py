@@ -106,6 +106,10 @@ class Pair:
     after: Image.Image
 
 
+SCALES = ("guidance", "image_guidance", "image_latents")
+"""The settings of an edit that belong to a learned instruction: it was learned for them."""
+
+
 @dataclass(frozen=True, eq=False)
 class Learned:
     """An instruction that was learned from pairs; it stands in the place of an instruction's first tokens.
@@ -123,6 +127,11 @@ class Learned:
     values: tuple[np.ndarray, ...]
     base: str
     about: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def scales(self) -> Mapping[str, Any]:
+        """The settings of an edit that it was learned for."""
+        return {name: self.about[name] for name in SCALES}
 
     @property
     def parts(self) -> int:

@@ -13,7 +13,7 @@ from pentimento.diffusion.guidance import dual
 from pentimento.editors import EDITORS
 from pentimento.errors import RequestError
 from pentimento.learned import load_learned, save_learned
-from pentimento.learning import LearnSettings, learn, learn_settings
+from pentimento.learning import LearnSettings, learn, learn_settings, settings_for
 from pentimento.learning.instruction import Batch, learning_job, predicted
 from pentimento.values import Learned, Pair, Request
 from toy import TOKENS, ToyPack, toy_learned, toy_mask, toy_picture
@@ -111,6 +111,14 @@ def test_a_run_that_was_broken_off_ends_with_the_same_numbers(tmp_path: Path) ->
     for one, other in zip(whole.keys + whole.values, broken.keys + broken.values, strict=True):
         assert np.array_equal(one, other)
     assert whole.base == "toy" and whole.about["pairs"] == 3
+
+
+def test_a_packs_scales_are_those_of_its_instructpix2pix_and_ones_own_settings_win() -> None:
+    pack = ToyPack(defaults={
+        "instructpix2pix": {"image_latents": "unscaled", "guidance": 4.0, "steps": 9}, "learning": {"lr": 0.01},
+    })  # fmt: skip
+    chosen = settings_for(pack, "visii", {"guidance": 3.0, "steps": 5})
+    assert (chosen.image_latents, chosen.guidance, chosen.lr, chosen.steps) == ("unscaled", 3.0, 0.01, 5)
 
 
 def test_visii_is_text_in_one_part_from_a_caption() -> None:

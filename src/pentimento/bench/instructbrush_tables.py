@@ -5,7 +5,7 @@ learned, a run that was broken off goes on there, and intervals are taken over e
 """
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from time import perf_counter
@@ -18,12 +18,12 @@ from ..data.effects import EFFECTS, TEST_PAIRS, TRAIN_PAIRS, effect_pair
 from ..editors import EDITORS
 from ..editors.requests import Watch, unwatched
 from ..errors import PackError, RequestError
-from ..learning import learn, learn_settings, read_pairs
+from ..learning import learn, read_pairs, settings_for
 from ..roles import Clip
 from ..values import Learned, Pair, Request
 from .judge import round_trip
 from .metrics import direction_distance, psnr, ssim
-from .table import BenchPack, Column, Instruments, Log, Outcome, cell, figure, hardware, instruments_of, write_whole
+from .table import BenchPack, Column, Instruments, Log, Outcome, figures, hardware, in_rows, instruments_of, write_whole
 
 PROTOCOL = 1
 """Raised whenever a change makes figures incomparable with older ones."""
@@ -185,7 +185,7 @@ def measure(
     }
     report = head | {
         "n": len(effects), "hardware": hardware(), "remarks": list(remarks), "published": PUBLISHED[table],
-        "groups": {name: _figures(group, ROWS[table]) for name, group in groups.items()},
+        "groups": {name: figures(COLUMNS, group, [row.label for row in ROWS[table]]) for name, group in groups.items()},
     }  # fmt: skip
     write_whole(output / f"{table}.json", json.dumps(report, indent=1) + "\n")
     write_whole(output / f"{table}.md", markdown(report) + "\n")
@@ -206,7 +206,7 @@ def editor_for(row: Row, effect: TopEffect, pack: BenchPack, folder: Path, seed:
     method = "instructpix2pix" if row.how == "words" else row.how
     defaults = pack.defaults.get("instructpix2pix", {})
     editor = EDITORS[method](**{**defaults, **pack.defaults.get(method, {}), "pack": pack})
-    learned = None if row.how == "words" else _learned(row, effect, pack, folder, seed, budget, defaults)
+    learned = None if row.how == "words" else _learned(row, effect, pack, folder, seed, budget)
     words = effect.instruction if row.how == "words" else ""
 
     def edit(picture: Image.Image, pair: Pair, sample: int) -> np.ndarray:
@@ -215,11 +215,8 @@ def editor_for(row: Row, effect: TopEffect, pack: BenchPack, folder: Path, seed:
     return edit
 
 
-def _learned(
-    row: Row, effect: TopEffect, pack: BenchPack, folder: Path, seed: int, budget: int, defaults: Mapping[str, Any]
-) -> Learned:
-    scales = {key: value for key, value in defaults.items() if key in ("guidance", "image_guidance", "image_latents")}
-    plain = learn_settings(row.how, {**scales, **pack.defaults.get("learning", {}), **row.settings, "seed": seed})
+def _learned(row: Row, effect: TopEffect, pack: BenchPack, folder: Path, seed: int, budget: int) -> Learned:
+    plain = settings_for(pack, row.how, {**row.settings, "seed": seed})
     steps = steps_within(row.settings, plain.parts, plain.train_with_guidance, budget)
     settings = plain.model_copy(update={"steps": steps})
     name = f"{row.label.replace('/', '').replace(' ', '-')}-{effect.name.replace(' ', '-')}-{seed}.safetensors"
@@ -248,16 +245,6 @@ def score(edit: Edit, effect: TopEffect, tools: Instruments, clip: Clip | None) 
     return measured
 
 
-def _figures(outcomes: Sequence[Outcome], rows: Sequence[Row]) -> dict[str, dict[str, Any]]:
-    table = {}
-    for row in rows:
-        mine = [o for o in outcomes if o.row == row.label]
-        names = [name for name in COLUMNS if any(name in o.measured for o in mine)]
-        if mine:
-            table[row.label] = {name: figure(COLUMNS[name], name, mine).to_json() for name in names}
-    return table
-
-
 def markdown(report: Mapping[str, Any]) -> str:
     """Published and measured side by side, for people."""
     lines = [
@@ -273,13 +260,6 @@ def markdown(report: Mapping[str, Any]) -> str:
         *(f"| {label} | {' | '.join(map(str, values))} |" for label, values in report["published"].items()),
     ]
     for group, rows in report["groups"].items():
-        names = [name for name in COLUMNS if any(name in figures for figures in rows.values())]
-        arrows = {"up": "\u2191", "down": "\u2193"}
-        lines += ["", f"Measured, {group}:", ""]
-        lines += [f"| | {' | '.join(f'{COLUMNS[n].label} {arrows[COLUMNS[n].better]}' for n in names)} |"]
-        lines += [f"|---|{'---|' * len(names)}"]
-        for label, figures in rows.items():
-            size = max((f["n"] for f in figures.values()), default=0)
-            cells = (cell(figures.get(name), COLUMNS[name].unit, size) for name in names)
-            lines.append(f"| {label} | {' | '.join(cells)} |")
+        size = max((value["n"] for row in rows.values() for value in row.values()), default=0)
+        lines += ["", f"Measured, {group}:", "", *in_rows(COLUMNS, rows, size)]
     return "\n".join([*lines, *(f"\n{remark}" for remark in report["remarks"])])

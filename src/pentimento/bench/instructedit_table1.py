@@ -46,9 +46,9 @@ from .table import (
     Log,
     Outcome,
     attempt,
-    cell,
-    figure,
+    figures,
     hardware,
+    in_rows,
     instruments_of,
     write_whole,
 )
@@ -272,9 +272,10 @@ def measure(
     labels = [label for row in table for label in (row.label, row.label + COMPOSITED)]
     report: dict[str, Any] = {
         **head, "n": len(chosen), "hardware": hardware(), "published": PUBLISHED,
-        "rows": _figures(outcomes, labels), "figure rows": _figures(outcomes, [row.label for row in extra]) | ways,
+        "rows": figures(COLUMNS, outcomes, labels),
+        "figure rows": figures(COLUMNS, outcomes, [row.label for row in extra]) | ways,
         "groups": {
-            group: _figures([o for o in outcomes if o.kind == group], labels)
+            group: figures(COLUMNS, [o for o in outcomes if o.kind == group], labels)
             for group in sorted({case.group for case in chosen})
         },
         "stand-ins": {case.instruction: case.remark for case in chosen if case.remark},
@@ -318,10 +319,8 @@ def _phrasings(
             kept.add(replace(outcome, measured={**outcome.measured, **agrees}))
     outcomes = [o for (label, _), o in kept.outcomes.items() if label == row.label]
     ways = [f"said {way + 1}" for way in range(WAYS)]
-    return {
-        f"InstructEdit, {way} (Fig. 6)": _figures([o for o in outcomes if o.kind == way], [row.label])[row.label]
-        for way in ways
-    }
+    tables = {way: figures(COLUMNS, [o for o in outcomes if o.kind == way], [row.label]) for way in ways}
+    return {f"InstructEdit, {way} (Fig. 6)": table[row.label] for way, table in tables.items()}
 
 
 def _clip(pack: BenchPack) -> tuple[Clip | None, list[str]]:
@@ -329,16 +328,6 @@ def _clip(pack: BenchPack) -> tuple[Clip | None, list[str]]:
         return pack.clip, []
     except PackError as error:
         return None, [f"not measured, CLIP scores: {error}"]
-
-
-def _figures(outcomes: Sequence[Outcome], labels: Sequence[str]) -> dict[str, dict[str, Any]]:
-    table = {}
-    for label in labels:
-        mine = [o for o in outcomes if o.row == label]
-        names = [name for name in COLUMNS if any(name in o.measured for o in mine)]
-        if mine:
-            table[label] = {name: figure(COLUMNS[name], name, mine).to_json() for name in names}
-    return table
 
 
 def _add_set_distances(
@@ -398,23 +387,11 @@ def markdown(report: Mapping[str, Any]) -> str:
     }
     for title, rows in (sections | {f"Measured, {g}": rows for g, rows in report["groups"].items()}).items():
         if rows:
-            lines += ["", f"{title}:", "", *_table(rows, report["n"])]
+            lines += ["", f"{title}:", "", *in_rows(COLUMNS, rows, report["n"])]
     stand_ins = [f"{said} ({what})" for said, what in report["stand-ins"].items()]
     if stand_ins:
         lines += ["", "Stand-ins in the thirty: " + "; ".join(stand_ins) + "."]
     return "\n".join([*lines, *(f"\n{remark}" for remark in report["remarks"])])
-
-
-def _table(rows: Mapping[str, Mapping[str, Any]], n: int) -> list[str]:
-    names = [name for name in COLUMNS if any(name in figures for figures in rows.values())]
-    arrows = {"up": "\u2191", "down": "\u2193"}
-    lines = [
-        f"| | {' | '.join(f'{COLUMNS[name].label} {arrows[COLUMNS[name].better]}' for name in names)} |",
-        f"|---|{'---|' * len(names)}",
-    ]
-    for label, figures in rows.items():
-        lines.append(f"| {label} | {' | '.join(cell(figures.get(name), COLUMNS[name].unit, n) for name in names)} |")
-    return lines
 
 
 def _path(folder: Path, label: str, number: int) -> Path:

@@ -112,6 +112,32 @@ def cell(figure: Mapping[str, Any] | None, unit: str, n: int) -> str:
     return f"{value} [{low}, {high}]" + (f" n={figure['n']}" if figure["n"] != n else "")
 
 
+def figures(
+    columns: Mapping[str, Column], outcomes: Sequence[Outcome], labels: Sequence[str]
+) -> dict[str, dict[str, Any]]:
+    """Figures by row and column, of the rows and columns that were measured; JSON-able."""
+    table = {}
+    for label in labels:
+        mine = [o for o in outcomes if o.row == label]
+        names = [name for name in columns if any(name in o.measured for o in mine)]
+        if mine:
+            table[label] = {name: figure(columns[name], name, mine).to_json() for name in names}
+    return table
+
+
+def in_rows(columns: Mapping[str, Column], rows: Mapping[str, Mapping[str, Any]], n: int) -> list[str]:
+    """Figures as a table for people, with an arrow for which way is better."""
+    names = [name for name in columns if any(name in measured for measured in rows.values())]
+    arrows = {"up": "\u2191", "down": "\u2193"}
+    lines = [
+        f"| | {' | '.join(f'{columns[name].label} {arrows[columns[name].better]}' for name in names)} |",
+        f"|---|{'---|' * len(names)}",
+    ]
+    for label, measured in rows.items():
+        lines.append(f"| {label} | {' | '.join(cell(measured.get(name), columns[name].unit, n) for name in names)} |")
+    return lines
+
+
 def hardware() -> str:
     """Where it was measured: GPU name, or processor count and threads."""
     if torch.cuda.is_available():

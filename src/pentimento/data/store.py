@@ -72,6 +72,11 @@ def _edit(seed: int, split: str, effects: str, size: int) -> np.ndarray:
 
 def _draw_chunk(index: int, path: Path, draw: Callable[[int], np.ndarray]) -> None:
     pictures = np.stack([draw(seed) for seed in range(index * CHUNK, (index + 1) * CHUNK)])
+    save_whole(path, pictures)
+
+
+def save_whole(path: Path, array: np.ndarray) -> None:
+    """Write an array to a .npy file, which appears whole or not at all."""
     partial_path = path.with_name(f".{path.stem}.partial.npy")
-    np.save(partial_path, pictures)
+    np.save(partial_path, array)
     os.replace(partial_path, path)

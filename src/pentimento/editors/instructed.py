@@ -13,12 +13,11 @@ from torch import Tensor
 from ..diffusion.attention import Slots, instructed, worded
 from ..diffusion.guidance import Denoise, dual
 from ..diffusion.latents import choose_view, look, put_back
-from ..diffusion.masks import ToGrid
 from ..diffusion.samplers import euler_ancestral_sample
 from ..errors import RequestError
 from ..roles import Diffusion
 from ..values import Learned, Request, Result
-from .masked import finished
+from .masked import Placing, finished
 from .requests import Watch, mask_of, picture_of
 
 ImageLatents = Literal["scaled", "unscaled"]
@@ -26,7 +25,7 @@ Saying = Callable[[Denoise, Diffusion, int], AbstractContextManager[Denoise]]
 """(denoise, its model, how many rows of a call carry the instruction; they come first) -> denoise with it."""
 
 
-class Reading(Protocol):
+class Reading(Placing, Protocol):
     """The settings of the shared editor; `InstructPix2Pix` says what each means."""
 
     @property
@@ -37,16 +36,6 @@ class Reading(Protocol):
     def image_guidance(self) -> float: ...
     @property
     def image_latents(self) -> ImageLatents: ...
-    @property
-    def mask_to_grid(self) -> ToGrid: ...
-    @property
-    def grow(self) -> int: ...
-    @property
-    def feather(self) -> int: ...
-    @property
-    def context(self) -> float: ...
-    @property
-    def closest(self) -> float: ...
     @property
     def model_dump(self) -> Callable[..., dict[str, Any]]: ...
 

@@ -22,7 +22,27 @@ from .requests import Watch
 from .trajectories import RECENT, Start, digest
 
 
-class Decoding(Protocol):
+class Paste(Protocol):
+    """The settings of pasting into a mask."""
+
+    @property
+    def mask_to_grid(self) -> ToGrid: ...
+    @property
+    def grow(self) -> int: ...
+    @property
+    def feather(self) -> int: ...
+
+
+class Placing(Paste, Protocol):
+    """The settings of looking at the part around a mask, and of pasting into it."""
+
+    @property
+    def context(self) -> float: ...
+    @property
+    def closest(self) -> float: ...
+
+
+class Decoding(Placing, Protocol):
     """The settings of the shared editor; `InstructEdit` says what each means."""
 
     @property
@@ -35,16 +55,6 @@ class Decoding(Protocol):
     def inversion_timestep(self) -> InversionTimestep: ...
     @property
     def variety(self) -> float: ...
-    @property
-    def mask_to_grid(self) -> ToGrid: ...
-    @property
-    def grow(self) -> int: ...
-    @property
-    def feather(self) -> int: ...
-    @property
-    def context(self) -> float: ...
-    @property
-    def closest(self) -> float: ...
 
 
 def edit_inside(
@@ -132,21 +142,10 @@ def varied(trajectory: Trajectory, level: int, alpha: Tensor, share: float, seed
 
 
 def finished(
-    decoded: Image.Image, picture: Image.Image, view: View, mask: np.ndarray | None, model: Diffusion, settings: "Paste"
+    decoded: Image.Image, picture: Image.Image, view: View, mask: np.ndarray | None, model: Diffusion, settings: Paste
 ) -> Step:
     """A whole picture from the decoder, confined to the mask when there is one (mask-free methods)."""
     if mask is None:
         return Step(decoded, decoded, None)
     grid = latent_mask(mask, view, model.autoencoder.factor, settings.mask_to_grid, settings.grow)
     return Step(decoded, composite(decoded, picture, opacity(grid, view, settings.feather), view), mask)
-
-
-class Paste(Protocol):
-    """The settings of pasting into a mask."""
-
-    @property
-    def mask_to_grid(self) -> ToGrid: ...
-    @property
-    def grow(self) -> int: ...
-    @property
-    def feather(self) -> int: ...

@@ -2,7 +2,7 @@
 
 from .instruction import learn
 from .pairs import read_pairs
-from .settings import LearnSettings, learn_settings
+from .settings import LearnSettings, learn_settings, settings_for
 from .watching import Watching
 
-__all__ = ["LearnSettings", "learn", "learn_settings", "read_pairs", "Watching"]
+__all__ = ["LearnSettings", "learn", "learn_settings", "read_pairs", "settings_for", "Watching"]

@@ -6,8 +6,10 @@ from typing import Any, Literal
 from pydantic import Field, model_validator
 
 from ..errors import RequestError
+from ..roles import Pack
 from ..settings import Fraction, GuidanceScale, Settings, build
 from ..training import TrainSettings
+from ..values import SCALES
 
 Space = Literal["attention", "text"]
 Init = Literal["unique_phrases", "caption", "none"]
@@ -68,3 +70,13 @@ def learn_settings(method: str, settings: Mapping[str, Any]) -> LearnSettings:
     if method not in presets:
         raise RequestError(f"{method!r} learns no instruction: there are {', '.join(presets)}")
     return build(LearnSettings, f"learning by {method}", {**presets[method], **settings})
+
+
+def settings_for(pack: Pack, method: str, settings: Mapping[str, Any]) -> LearnSettings:
+    """A method's settings for a pack: the scales of its InstructPix2Pix, which is what learns, its own defaults of
+    learning, and over these some of one's own.
+
+    Raises: RequestError as `learn_settings` does.
+    """
+    scales = {name: value for name, value in pack.defaults.get("instructpix2pix", {}).items() if name in SCALES}
+    return learn_settings(method, {**scales, **pack.defaults.get("learning", {}), **settings})

@@ -5,7 +5,6 @@ edits, empty places and things of a wrong size have answers of their own. How su
 """
 
 import hashlib
-import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +18,7 @@ from tqdm import tqdm
 
 from ..data.edits import draw_edit
 from ..data.judging import ALL_FAMILIES, FACTORS, Lessons, belief, example, lesson_edits, planted
-from ..data.store import Store, scene_store
+from ..data.store import Store, save_whole, scene_store
 from ..training import Job, TrainSettings, warm_start
 from ..vision.judge import Judge, JudgeConfig, JudgeNet, as_tensor, save
 from .autoencoder import pictures, round_trip, sheet
@@ -97,9 +96,7 @@ def trips_of(data: Path, vae: Path, edits: Store, count: int) -> np.ndarray:
                 pairs = np.concatenate([edits[i] for i in range(first, min(first + 8, count))])
                 done.append(round_trip(autoencoder, pictures(list(pairs))).float())
         array = ((torch.cat(done) + 1) * 127.5).round().byte().permute(0, 2, 3, 1).numpy()
-        partial = path.with_name(f".{path.stem}.partial.npy")
-        np.save(partial, array.reshape(count, 2, *array.shape[1:]))
-        os.replace(partial, path)
+        save_whole(path, array.reshape(count, 2, *array.shape[1:]))
     return np.load(path, mmap_mode="r")
 
 

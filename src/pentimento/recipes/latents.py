@@ -4,7 +4,6 @@ Everything has 2 n rows: the whole pictures of n edits, then a close-up of each 
 """
 
 import hashlib
-import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,7 +16,7 @@ from tqdm import tqdm
 from ..data.close_ups import Frame, close_layout, close_up, frame_of, framed
 from ..data.edits import Edit, draw_edit
 from ..data.scenes import WORLD_VERSION
-from ..data.store import edit_store
+from ..data.store import edit_store, save_whole
 from .autoencoder import pictures
 from .layout import whole_layouts
 from .text import TOKENS, ids_of
@@ -50,7 +49,7 @@ def edit_frames(data: Path, count: int, split: str = "train", effects: str = "se
     path = data / f"frames-v{WORLD_VERSION}-{split}-{effects}-{count}.npy"
     if not path.exists():
         frames = (frame_of(draw_edit(seed, split, effects=effects), seed) for seed in range(count))
-        _save(path, np.array([(f.left, f.top, f.side) for f in frames]))
+        save_whole(path, np.array([(f.left, f.top, f.side) for f in frames]))
     return [Frame(*row) for row in np.load(path).tolist()]
 
 
@@ -78,9 +77,9 @@ def edit_latents(data: Path, pack_dir: Path, count: int, split: str = "train", e
             return np.concatenate(made)
 
         if not whole.exists():
-            _save(whole, encoded(lambda i: list(store[i]), "pictures"))
+            save_whole(whole, encoded(lambda i: list(store[i]), "pictures"))
         if not close.exists():
-            _save(close, encoded(lambda i: [close_up(p, frames[i]) for p in store[i]], "close-ups"))
+            save_whole(close, encoded(lambda i: [close_up(p, frames[i]) for p in store[i]], "close-ups"))
 
     @torch.no_grad()
     def decode(z: Tensor) -> Tensor:
@@ -106,7 +105,7 @@ def edit_words(
             for i, seen in enumerate((edit, close)):
                 texts = [text for _ in range(CAPTIONS) for text in write(seen, rng)]
                 made[i, seed] = ids_of(tokens, texts).view(CAPTIONS, -1, TOKENS).short().numpy()
-        _save(path, np.stack(made.reshape(-1).tolist()))
+        save_whole(path, np.stack(made.reshape(-1).tolist()))
     return np.load(path, mmap_mode="r")
 
 
@@ -117,9 +116,3 @@ def edit_layouts(data: Path, count: int) -> np.ndarray:
     frames = edit_frames(data, count)
     close = [np.stack([close_layout(plan, frame) for plan in whole[i]]) for i, frame in enumerate(frames)]
     return np.stack([*(whole[i] for i in range(count)), *close])
-
-
-def _save(path: Path, array: np.ndarray) -> None:
-    partial = path.with_name(f".{path.stem}.partial.npy")
-    np.save(partial, array)
-    os.replace(partial, path)
