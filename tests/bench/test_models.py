@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from measured import bench_pack
 from pentimento.bench import pack as models
 from pentimento.bench import painters
