@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from PIL import Image
 
+from ..data.judging import SURE
 from ..editors import EDITORS, InstructEdit
 from ..editors.ratios import at_ratios
 from ..editors.requests import Watch, unwatched
@@ -182,7 +183,7 @@ def measured(case: Case, picture: np.ndarray, tools: Instruments, clip: Clip | N
         if case.region is not None:
             scores["PSNR inside"] = psnr(picture, case.truth, case.region)
     if case.judged is not None and tools.judge is not None:
-        scores["carried out"] = float(case.judged(tools.judge, picture) >= tools.judge.threshold)
+        scores["carried out"] = float(case.judged(tools.judge, picture) >= SURE)
     if tools.perceptual is not None:
         shown = Image.fromarray(picture)
         scores["LPIPS"] = float(tools.perceptual.distances([shown], [case.image])[0])

@@ -15,7 +15,7 @@ from PIL import Image
 
 from ..data.captions import caption
 from ..data.edits import Edit, draw_edit, render_edit
-from ..data.judging import WHOLE, Answers, Region, belief, cut
+from ..data.judging import SURE, WHOLE, Answers, Region, belief, cut
 from ..data.scenes import Scene, draw_scene, render
 from ..data.vocabulary import COLOURS, NOUNS, PLACES
 from ..data.words import instruction
@@ -171,7 +171,7 @@ def edits_by_kind(pack: BenchPack, n: int, seed: int = 0) -> dict[str, Any]:
             said = instruction(edit.words, np.random.default_rng([seed, number, 417]))
             result = editor(Request(Image.fromarray(render_edit(edit).before), said, seed=number))
             picture = np.asarray(result.decoded.convert("RGB"))
-            yes += belief(pack.judge, edit, picture) >= pack.judge.threshold
+            yes += belief(pack.judge, edit, picture) >= SURE
         return share(yes, len(edits))
 
     def drawn(kinds: tuple[str, ...] | None, effects: str) -> list[Edit]:
