@@ -10,21 +10,21 @@ from .manifest import MANIFEST, Manifest, Role, read_manifest, verify
 from .sealing import DEFAULTS, read_json, seal, write_card, write_json
 
 
-def _painter(name: str) -> Role:
-    """A latent diffusion model with its own U-Net and text encoder; the rest is shared."""
+def _painter(name: str, reads: str) -> Role:
+    """A latent diffusion model with its own U-Net and the text encoder of the model `reads`; the rest is shared."""
     return Role(
         kind="latent_diffusion",
         components={
             "vae": "vae", "tokenizer": "tokenizer", "scheduler": "scheduler",
-            "unet": f"{name}/unet", "text_encoder": f"{name}/text_encoder",
+            "unet": f"{name}/unet", "text_encoder": f"{reads}/text_encoder",
         },
     )  # fmt: skip
 
 
 ROLES: Mapping[str, Role] = {
-    "text_to_image": _painter("text_to_image"),
-    "instruct": _painter("instruct"),
-    "inpaint": _painter("inpaint"),
+    "text_to_image": _painter("text_to_image", "text_to_image"),
+    "instruct": _painter("instruct", "instruct"),
+    "inpaint": _painter("inpaint", "text_to_image"),
     "planner": Role(kind="tagger", components={"model": "language"}),
     "detector": Role(kind="dense_detector", components={"model": "detector"}),
     "segmenter": Role(kind="crop_segmenter", components={"model": "segmenter"}),

@@ -1,8 +1,9 @@
 """The miniature's inpainting model: the text-to-image U-Net with the mask and the masked picture as further channels.
 
 Its 17 input channels are the noisy latents, the mask, and the scaled latents of the picture with a hole, in the order
-of Stable Diffusion's inpainting model. Holes are whole latent cells: one thing of the picture, mostly with a margin
-(a mask says where a thing stands, not what it is), a rectangle, or everything.
+of Stable Diffusion's inpainting model; as there, the text encoder is the text-to-image model's. Holes are whole latent
+cells: one thing of the picture, mostly with a margin (a mask says where a thing stands, not what it is), a rectangle,
+or everything.
 """
 
 from dataclasses import dataclass
@@ -87,7 +88,7 @@ def job(settings: Settings, pack_dir: Path) -> Job:
     if not warm_start(net, folder / "unet"):
         widened(source, net)
     alphas = cosine_alphas_cumprod(shift=settings.shift)
-    painter = Painter(net, text_encoder(tokens, folder / "text_encoder", source_folder / "text_encoder"), alphas)
+    painter = Painter(net, text_encoder(tokens, source_folder / "text_encoder").requires_grad_(False), alphas)
     vae = autoencoder_of(pack_dir)
     latents = edit_latents(settings.data, pack_dir, settings.edits)
     words = edit_words(
@@ -141,7 +142,6 @@ def job(settings: Settings, pack_dir: Path) -> Job:
 
     def export(ema: Painter, out: Path) -> None:
         ema.unet.save_pretrained(out / "inpaint" / "unet")
-        ema.text.save_pretrained(out / "inpaint" / "text_encoder")
 
     def sample(ema: Painter, path: Path) -> None:
         """Rows of pictures with their holes, filled by the pictures' own captions, and as they were."""
