@@ -14,7 +14,7 @@ from PIL import Image
 
 from ..language.captions import plan_of
 from ..language.groups import PAIRS, CaptionPair, EditKind, Group
-from ..values import Pair
+from ..values import KINDS, Pair
 from . import art, words
 from .captions import caption
 from .edits import Edit, draw_edit, moved, references, render_edit, resized
@@ -32,15 +32,16 @@ class DrawnGroup:
     edits: tuple[Edit, ...]
 
 
-def draw_group(seed: int, number: int, split: str = "train") -> DrawnGroup:
-    """Group `number` of a seed in a split: one instruction, five scenes that it fits (InstructGIE Sec. 5, step 1).
+def draw_group(seed: int, number: int, split: str = "train", kinds: tuple[str, ...] = KINDS) -> DrawnGroup:
+    """Group `number` of a seed in a split, of one of `kinds`: one instruction, five scenes that it fits (InstructGIE
+    Sec. 5, step 1).
 
     None of `edits.UNSEEN_EFFECTS` is among them. Things are meant without a place ("the cat", not "the cat on the
     left"), because one place would have to fit five scenes.
     """
     rng = generator(split, seed * 1_000_003 + number, purpose=9)
     while True:
-        first = draw_edit(int(rng.integers(1 << 40)), split, effects="seen")
+        first = draw_edit(int(rng.integers(1 << 40)), split, kinds, effects="seen")
         if first.words.which != "best" or (first.before.grey and first.local):
             continue
         edits = _carried_out(first, rng, split)
