@@ -74,5 +74,5 @@ def tune_prompted(
 
 def _outside(drawn: VisualCase, picture: np.ndarray) -> float:
     """PSNR where nothing should change; nan when everything may."""
-    assert drawn.case.truth is not None and drawn.case.region is not None
-    return psnr(picture, drawn.case.truth, ~drawn.case.region)
+    assert drawn.case.truth is not None and drawn.region is not None
+    return psnr(picture, drawn.case.truth, ~drawn.region)

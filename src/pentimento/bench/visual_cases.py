@@ -37,12 +37,16 @@ SEEDS_A_RUN = 1_000_000
 
 @dataclass(frozen=True)
 class VisualCase:
-    """A case with the example that stands beside it. `case.group` is the kind of edit; `seed` that of the sampling."""
+    """A case with the example that stands beside it. `case.group` is the kind of edit; `seed` that of the sampling.
+
+    `region`, bool (h, w), is where the truth may differ, None where that is not known; settings are chosen by it.
+    """
 
     case: Case
     example: Pair
     domain: str
     seed: int
+    region: np.ndarray | None = None
 
     def asked(self) -> Request:
         """What every method is asked: pixels, words and a seed."""
@@ -73,10 +77,10 @@ def case_of(group: DrawnGroup, number: int, seed: int, domain: str, held_out: bo
 
     case = Case(
         f"{domain}-{number:04d}", group.group.kind, Image.fromarray(edit.before), said, captions.before, captions.after,
-        edit.after, edit.mask | edit.target, edit.target, judged=judged,
+        edit.after, judged=judged,
     )  # fmt: skip
     pair = Pair(Image.fromarray(example.before), Image.fromarray(example.after))
-    return VisualCase(case, pair, domain, SEEDS_A_RUN * seed + number)
+    return VisualCase(case, pair, domain, SEEDS_A_RUN * seed + number, edit.mask | edit.target)
 
 
 def read_cases(folder: Path, n: int, seed: int = 0) -> tuple[VisualCase, ...]:

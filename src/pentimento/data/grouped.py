@@ -46,9 +46,10 @@ def draw_group(seed: int, number: int, split: str = "train", kinds: tuple[str, .
             continue
         edits = _carried_out(first, rng, split)
         pairs = [_captions(edit, rng) for edit in edits]
-        if len({pair.before for pair in pairs}) == PAIRS:
+        told = tuple(pair for pair in pairs if pair is not None)
+        if len({pair.before for pair in told}) == PAIRS:
             said = words.instruction(first.words, rng)
-            group = Group(instruction=said, kind=cast(EditKind, first.words.kind), pairs=tuple(pairs))
+            group = Group(instruction=said, kind=cast(EditKind, first.words.kind), pairs=told)
             return DrawnGroup(group, edits)
 
 
@@ -77,10 +78,13 @@ def _draw(seed: int, split: str, size: int, number: int) -> Made:
     return Made(group.group, tuple(pairs))
 
 
-def _captions(edit: Edit, rng: np.random.Generator) -> CaptionPair:
+def _captions(edit: Edit, rng: np.random.Generator) -> CaptionPair | None:
+    """What an edit's pictures show; None when the words do not tell them apart, as of a thing that was on the left
+    already and now stands farther there."""
     said = edit.words
     plan = plan_of(said.kind, said.find, said.which, said.new, caption(edit.before, rng))
-    return CaptionPair(before=plan.before, after=plan.after)
+    differ = plan.before.lower() != plan.after.lower()
+    return CaptionPair(before=plan.before, after=plan.after) if differ else None
 
 
 def _carried_out(first: Edit, rng: np.random.Generator, split: str, scenes: int = 400) -> tuple[Edit, ...]:
