@@ -20,7 +20,7 @@ def test_a_group_is_of_one_of_the_kinds_that_are_asked_for() -> None:
 
 
 def test_captions_that_tell_no_difference_make_no_group() -> None:
-    group = draw_group(0, 15, "test", kinds=("move",))
+    group = draw_group(0, 4, "test", kinds=("move",))
     assert len(group.edits) == 5 and all(pair.before != pair.after for pair in group.group.pairs)
 
 
