@@ -10,9 +10,9 @@ from PIL import Image
 
 from pentimento.bench.judge import score_judge, verdict
 from pentimento.data.edits import Edit, draw_edit, render_edit
-from pentimento.data.judging import FACTORS, Lessons, belief, cut, example, planted, questions, region_of
+from pentimento.data.judging import FACTORS, Lessons, belief, cut, example, planted, questions, region_of, views_of
 from pentimento.data.store import Store
-from pentimento.recipes.judge import UNKNOWN, Batch, batch, loss
+from pentimento.recipes.judge import UNKNOWN, Batch, batch, calibrated, loss
 from pentimento.values import KINDS
 from pentimento.vision import judge as vision
 from pentimento.vision.judge import Judge, JudgeConfig, JudgeNet
@@ -24,12 +24,13 @@ class Oracle:
     """Answers each question as the true picture would, when it is shown the true picture's view."""
 
     words: Mapping[str, tuple[str, ...]] = FACTORS
-    threshold = 0.5
+    thresholds: Mapping[str, float] = {}
 
     def __init__(self, edit: Edit):
         after = render_edit(edit).after
-        self.right = {cut(after, q.region).tobytes() for q in questions(edit)}
-        self.answers = {(cut(after, q.region).tobytes(), q.factor): q.answer for q in questions(edit)}
+        self.answers = {
+            (cut(after, region).tobytes(), q.factor): q.answer for q in questions(edit) for region in views_of(q)
+        }
 
     def probabilities(self, views: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
         believed = {factor: np.zeros((len(views), len(words))) for factor, words in FACTORS.items()}
@@ -84,10 +85,10 @@ def test_a_judge_scores_with_n_and_interval_for_every_plant() -> None:
 def test_a_saved_judge_answers_alike(tmp_path: Path) -> None:
     torch.manual_seed(0)
     net = JudgeNet(SMALL).half().float().eval()
-    vision.save(net, tmp_path, threshold=0.7)
+    vision.save(net, tmp_path, thresholds={"add": 0.7})
     loaded = vision.load(tmp_path)
     views = [np.full((64, 64, 3), 99, np.uint8)]
-    assert loaded.threshold == 0.7
+    assert loaded.thresholds == {"add": 0.7}
     one, other = Judge(net).probabilities(views), loaded.probabilities(views)
     assert all(np.array_equal(one[factor], other[factor]) for factor in FACTORS)
 
@@ -104,7 +105,7 @@ def lessons() -> Lessons:
 
 def test_lessons_are_a_function_of_the_step_and_teach_every_factor() -> None:
     drawn = lessons()
-    one, again = batch(drawn, 3, 96), batch(drawn, 3, 96)
+    one, again = batch(drawn, 0, 3, 96), batch(drawn, 0, 3, 96)
     assert torch.equal(one.views, again.views)
     assert one.views.shape == (96, 3, 64, 64) and float(one.views.abs().max()) <= 1
     assert all(bool((labels != UNKNOWN).any()) for labels in one.answers.values())
@@ -121,3 +122,38 @@ def test_what_is_unknown_costs_nothing() -> None:
     net = JudgeNet(SMALL)
     answers = {factor: torch.full((2,), UNKNOWN) for factor in FACTORS}
     assert loss(net, Batch(torch.zeros(2, 3, 64, 64), answers), torch.Generator()).item() == 0
+
+
+def test_belief_is_sure_at_the_threshold_of_the_edits_kind_and_rises_with_what_is_believed() -> None:
+    edit = draw_edit(1, "test", kinds=("recolour",))
+    after = render_edit(edit).after
+
+    def believed(share: float, limit: float) -> float:
+        oracle = Oracle(edit)
+        certain = oracle.probabilities
+
+        def unsure(views: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
+            return {factor: p * share + (1 - p) * 1e-3 for factor, p in certain(views).items()}
+
+        oracle.probabilities, oracle.thresholds = unsure, {"recolour": limit}  # type: ignore[method-assign]
+        return belief(oracle, edit, after)
+
+    assert believed(0.8, 0.8) == pytest.approx(0.5)
+    assert believed(0.79, 0.8) < 0.5 < believed(0.81, 0.8)
+    assert believed(0.9, 0.3) > believed(0.9, 0.8) > believed(0.85, 0.8)
+
+
+def test_weather_is_looked_for_in_every_quarter() -> None:
+    weather = draw_edit(0, "test", kinds=("weather",))
+    (question,) = questions(weather)
+    assert len(views_of(question)) == 5
+    (place,) = questions(draw_edit(0, "test", kinds=("background",)))
+    assert len(views_of(place)) == 1
+
+
+def test_thresholds_let_few_planted_mistakes_pass(tmp_path: Path) -> None:
+    torch.manual_seed(1)
+    judge = Judge(JudgeNet(SMALL).eval())
+    thresholds = calibrated(judge, 1, tmp_path)
+    assert set(thresholds) == set(KINDS)
+    assert all(0.3 <= limit <= 0.98 for limit in thresholds.values())

@@ -4,8 +4,11 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from measured import bench_pack
 from pentimento.bench import pack as models
+from pentimento.bench import painters
 from pentimento.errors import PackError
 
 
@@ -34,3 +37,17 @@ def test_autoencoder_and_judge_are_measured_and_said_in_words(tmp_path: Path) ->
     report = models.measure(bench_pack(), tmp_path, 1, parts=parts)
     assert report["figures"]["autoencoder, PSNR of the round trip on test scenes"].endswith("n = 1")
     assert "judge, false accepts" in report["figures"]
+
+
+def test_painters_are_measured_on_captions_grids_and_edits_by_kind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(painters, "strictness", lambda *_: 0.1)
+    parts = {name: models.PARTS[name] for name in ("text to image", "instruct")}
+    report = models.measure(bench_pack(), tmp_path, 1, parts=parts)
+    painting, editing = report["parts"]["text to image"], report["parts"]["instruct"]
+    assert painting["guidance"] in map(float, painting["tried on validation"])
+    assert {"captions kept", "captions kept, in a grid", "captions kept by the true picture"} < set(painting)
+    kinds = [figure["value"] for name, figure in editing.items() if isinstance(figure, dict) and "unseen" not in name]
+    assert editing["edits carried out, mean over seen kinds"] == sum(kinds) / len(kinds)
+    assert "text to image, captions kept" in report["figures"]

@@ -74,3 +74,20 @@ def test_a_floor_keeps_the_noisiest_steps_from_weighing_nothing() -> None:
     t = torch.tensor([999])
     snr = (ALPHAS[t] / (1 - ALPHAS[t])).double()
     assert torch.allclose(min_snr_weights(t, ALPHAS, 5.0, 0.1), (0.1 / snr).float())
+
+
+def test_importance_weighs_cells_against_each_other_and_its_scale_says_nothing() -> None:
+    x0, wrong = torch.zeros(2, 3, 4, 4), torch.zeros(2, 3, 4, 4)
+    wrong[..., :2] = 1.0  # the prediction is off by 1 in the left half alone
+
+    def loss(importance: torch.Tensor | None) -> torch.Tensor:
+        def off(x: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
+            return x / (1 - ALPHAS[t]).sqrt().view(-1, 1, 1, 1) + wrong
+
+        return noise_loss(off, x0, ALPHAS, torch.Generator().manual_seed(0), importance=importance)
+
+    left = torch.ones(2, 1, 4, 4)
+    left[..., :2] = 3.0
+    assert torch.allclose(loss(None), torch.tensor(0.5), atol=1e-4)
+    assert torch.allclose(loss(left), torch.tensor(0.75), atol=1e-4)
+    assert torch.allclose(loss(7 * left), loss(left))

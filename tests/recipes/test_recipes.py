@@ -1,12 +1,15 @@
 """Every recipe of the diffusion models, tiny: a pure batch, a finite loss with gradients, weights that load again."""
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 
+from pentimento.bench.vision import named_nouns
 from pentimento.data import store
+from pentimento.data.scenes import draw_scene
 from pentimento.recipes import autoencoder, clip, inpaint, instruct, text_to_image
 
 TINY = dict(batch_size=4, channels=(32, 32, 32), heads=4, edits=8)
@@ -93,3 +96,33 @@ def test_clip_trains_with_hard_negatives(folder: Path) -> None:
     job.export(job.model, folder)
     assert (folder / "clip" / "model.safetensors").exists()
     assert "tiger" in (folder / "clip" / "phrases.txt").read_text().splitlines()
+
+
+def test_a_close_up_for_clip_shows_one_thing_and_its_hard_negative_names_another() -> None:
+    rng = np.random.default_rng(0)
+    told = 0
+    for seed in range(40):
+        scene = draw_scene(seed)
+        picture = np.zeros((128, 128, 3), np.uint8)
+        shown, text, wrong = clip.of_one_thing(scene, picture, rng)
+        assert shown.shape == picture.shape
+        there, other = (named_nouns(t) - {"painting"} for t in (text, wrong))  # a style is called so too
+        told += bool(there)
+        assert there <= {t.noun for t in scene.things} | {w for t in scene.things for w in t.wears}
+        assert not there or there != other
+    assert told > 25
+
+
+def test_the_same_caption_twice_in_a_batch_is_no_mistake() -> None:
+    def embedded(numbers: torch.Tensor) -> SimpleNamespace:
+        return SimpleNamespace(pooler_output=torch.eye(8)[numbers])
+
+    sees_all = SimpleNamespace(
+        get_image_features=lambda pixel_values: embedded(pixel_values[:, 0, 0, 0].long()),
+        get_text_features=lambda input_ids: embedded(input_ids[:, 0]),
+        logit_scale=torch.tensor(4.0),
+    )
+    ids = torch.tensor([[1], [1], [2]])
+    pixels = torch.zeros(3, 3, 2, 2) + torch.tensor([1.0, 1.0, 2.0])[:, None, None, None]
+    loss = clip.contrastive_loss(sees_all, clip.Batch(pixels, ids, torch.full((3, 1), 5)))
+    assert loss < 1e-6  # the twin as a rival would cost log 2 for two of the three

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from ..data.judging import belief
+from ..data.judging import SURE, belief
 from ..data.scenes import render
 from ..editors import InstructEdit, InstructPix2Pix
 from ..editors.requests import Watch, unwatched
@@ -45,7 +45,7 @@ from .table import (
 )
 from .tasks import Given, Task, draw_tasks, given
 
-PROTOCOL = 3
+PROTOCOL = 4
 """Raised whenever a change makes figures incomparable with older ones."""
 SHOWN = 24
 """Tasks on the contact sheet: the first ones, whatever came of them."""
@@ -145,9 +145,8 @@ def score(task: Task, row: Row, made: Attempt, instruments: Instruments) -> Outc
         if outside.any():
             measured["identical outside"] = float(is_identical(image, before, outside))
         if instruments.judge is not None:
-            threshold = instruments.judge.threshold
-            measured["carried out"] = float(belief(instruments.judge, task.edit, decoded) >= threshold)
-            measured["carried out composited"] = float(belief(instruments.judge, task.edit, image) >= threshold)
+            measured["carried out"] = float(belief(instruments.judge, task.edit, decoded) >= SURE)
+            measured["carried out composited"] = float(belief(instruments.judge, task.edit, image) >= SURE)
         if instruments.perceptual is not None:
             pair = [Image.fromarray(decoded)], [Image.fromarray(truth.after)]
             measured["perceptual"] = float(instruments.perceptual.distances(*pair)[0])
@@ -185,7 +184,7 @@ def measure(
     head = {
         "protocol": PROTOCOL, "pack": pack.name, "pack hash": pack.hash, "seed": seed,
         "defaults": {name: dict(values) for name, values in pack.defaults.items()},
-        "judge threshold": instruments.judge.threshold if instruments.judge else None,
+        "judge thresholds": dict(instruments.judge.thresholds) if instruments.judge else None,
     }  # fmt: skip
     output.mkdir(parents=True, exist_ok=True)
     kept = Log(output / "instructedit.jsonl", head)

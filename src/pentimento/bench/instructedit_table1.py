@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from ..data.judging import SURE
 from ..editors import EDITORS, InstructEdit
 from ..editors.ratios import at_ratios
 from ..editors.requests import Watch, unwatched
@@ -174,7 +175,7 @@ def measured(case: Case, picture: np.ndarray, tools: Instruments, clip: Clip | N
         if case.region is not None:
             scores["PSNR inside"] = psnr(picture, case.truth, case.region)
     if case.judged is not None and tools.judge is not None:
-        scores["carried out"] = float(case.judged(tools.judge, picture) >= tools.judge.threshold)
+        scores["carried out"] = float(case.judged(tools.judge, picture) >= SURE)
     if tools.perceptual is not None:
         shown = Image.fromarray(picture)
         scores["LPIPS"] = float(tools.perceptual.distances([shown], [case.image])[0])

@@ -14,7 +14,7 @@ from PIL import Image
 
 from ..data.art import FAMILIES
 from ..data.edits import Edit, draw_edit
-from ..data.judging import ALL_FAMILIES, belief, planted
+from ..data.judging import ALL_FAMILIES, SURE, belief, planted
 from ..roles import Autoencoder
 from ..vision.judge import Judge
 from .statistics import Figure, share
@@ -25,9 +25,9 @@ Trip = Callable[[np.ndarray], np.ndarray]
 
 def verdict(judge: Judge, edit: Edit, picture: Image.Image) -> bool:
     """Whether the picture shows the edit carried out: every question that the edit asks has the right answer, and
-    the judge is at least as sure of each as its threshold. `picture` may have any size; the scene is square.
+    it is at least as sure of each as its threshold for such edits. Scenes are square; `picture` may have any size.
     """
-    return belief(judge, edit, np.asarray(picture.convert("RGB"))) >= judge.threshold
+    return belief(judge, edit, np.asarray(picture.convert("RGB"))) >= SURE
 
 
 def round_trip(autoencoder: Autoencoder) -> Trip:
@@ -83,7 +83,7 @@ def score_judge(
         )
         for case in planted(edit, np.random.default_rng([seed, number, 606])):
             picture = trip(case.picture) if trip is not None else case.picture
-            said_yes = belief(judge, edit, picture) >= judge.threshold
+            said_yes = belief(judge, edit, picture) >= SURE
             counts[case.what, edit.words.kind].append(said_yes)
     kinds = sorted({kind for _, kind in counts})
 

@@ -12,7 +12,7 @@ from ..data.scenes import draw_scene, render
 from ..editors.requests import Watch, unwatched
 from ..errors import PackError
 from ..language.rules import Rules
-from . import card, clip, language, vision
+from . import card, clip, language, painters, vision
 from .judge import round_trip, score_judge
 from .metrics import psnr
 from .statistics import Figure, mean
@@ -65,6 +65,14 @@ def _clip(pack: BenchPack, n: int, seed: int) -> dict[str, Any]:
     })  # fmt: skip
 
 
+def _painting(pack: BenchPack, n: int, seed: int) -> dict[str, Any]:
+    return painters.captions_kept(pack, n, seed)
+
+
+def _editing(pack: BenchPack, n: int, seed: int) -> dict[str, Any]:
+    return painters.edits_by_kind(pack, max(1, n // 4), seed)
+
+
 def _judge(pack: BenchPack, n: int, seed: int) -> dict[str, Any]:
     trip = round_trip(pack.text_to_image.autoencoder)
     return {
@@ -82,6 +90,8 @@ PARTS: Mapping[str, Part] = {
     "captions": _captions,
     "clip": _clip,
     "judge": _judge,
+    "text to image": _painting,
+    "instruct": _editing,
 }
 
 
@@ -144,6 +154,9 @@ def figures(parts: Mapping[str, Any]) -> dict[str, str]:
     for name, figure in parts.get("clip", {}).items():
         if name != "not measured":
             said[f"clip, {name}"] = card.in_words(figure)
+    for part in ("text to image", "instruct"):
+        rows = parts.get(part, {})
+        said |= {f"{part}, {name}": card.in_words(f) for name, f in rows.items() if isinstance(f, dict) and "low" in f}
     if "after a round trip" in judge:
         said["judge, accuracy on planted edits"] = card.in_words(judge["after a round trip"]["accuracy"])
         said["judge, false accepts"] = card.in_words(judge["after a round trip"]["false accepts"])

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from ..data.judging import belief
+from ..data.judging import SURE, belief
 from ..editors import EDITORS, InstructEdit
 from ..editors.requests import Watch, unwatched
 from ..errors import PackError
@@ -100,7 +100,7 @@ def _decoded(pack: BenchPack, method: str, settings: Mapping[str, Any], task: Ta
 
 
 def _carried(judge: Judge, task: Task, picture: np.ndarray) -> bool:
-    return belief(judge, task.edit, picture) >= judge.threshold
+    return belief(judge, task.edit, picture) >= SURE
 
 
 def _outside(task: Task, picture: np.ndarray) -> float:

@@ -3,6 +3,7 @@
 A frame lies around what the edit changes, or around one thing; the same frame shows the picture before and after.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -25,11 +26,15 @@ class Frame:
 
 
 def frame_of(edit: Edit, seed: int) -> Frame:
-    """The frame of an edit: its changed things, or any thing, with a margin of 0.2 to 0.8 of their extent around."""
+    """The frame of an edit, around its changed things, or around any thing."""
     rng = np.random.default_rng([33, seed])
     kept = set(edit.before.things) & set(edit.after.things)
     changed = [t for t in (*edit.before.things, *edit.after.things) if t not in kept]
-    things = changed or [edit.before.things[int(rng.integers(len(edit.before.things)))]]
+    return frame_around(changed or [edit.before.things[int(rng.integers(len(edit.before.things)))]], rng)
+
+
+def frame_around(things: Sequence[Thing], rng: np.random.Generator) -> Frame:
+    """A frame with a margin of 0.2 to 0.8 of the things' extent around them, not quite in the middle."""
     low = np.array([min(t.x - t.size / 2 for t in things), min(t.y - t.size / 2 for t in things)])
     high = np.array([max(t.x + t.size / 2 for t in things), max(t.y + t.size / 2 for t in things)])
     extent = float((high - low).max())

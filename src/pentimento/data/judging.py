@@ -16,7 +16,7 @@ import numpy as np
 from PIL import Image, ImageFilter
 
 from . import art
-from .edits import Edit, draw_edit, render_edit
+from .edits import WEIGHTS, Edit, draw_edit, render_edit
 from .scenes import WORLD_VERSION, Scene, Thing, draw_scene, random_thing, render
 from .store import Store, stored
 from .vocabulary import COLOURS, MATERIALS, NOUNS, PLACES, SEASONS, STYLES, TIMES, WEARABLES, WEATHERS
@@ -50,6 +50,10 @@ class Region:
 
 
 WHOLE = Region(0.5, 0.5, 1.0)
+QUARTERS = tuple(Region(x, y, 0.5) for y in (0.25, 0.75) for x in (0.25, 0.75))
+"""What is asked of a whole picture is seen in these too: rain and snow are too fine for one small view."""
+SURE = 0.5
+"""The belief from which on a judge says yes."""
 
 
 @dataclass(frozen=True)
@@ -79,9 +83,11 @@ class Planted:
 
 
 class Answers(Protocol):
-    """A judge: what it believes of views, for each factor (n, words), rows summing to 1. `words` are by factor."""
+    """A judge: what it believes of views, for each factor (n, words), rows summing to 1. `words` are by factor,
+    `thresholds` by kind of edit: how sure it must be to say yes."""
 
     words: Mapping[str, tuple[str, ...]]
+    thresholds: Mapping[str, float]
 
     def probabilities(self, views: Sequence[np.ndarray]) -> Mapping[str, np.ndarray]: ...
 
@@ -134,16 +140,27 @@ def questions(edit: Edit) -> tuple[Question, ...]:
     return tuple(asked)
 
 
+def views_of(question: Question) -> tuple[Region, ...]:
+    """The views that a question is asked of; the answer is what is believed of them on average. A quarter of a picture
+    need not show its place."""
+    return (WHOLE, *QUARTERS) if question.region is WHOLE and question.factor != "place" else (question.region,)
+
+
 def belief(judge: Answers, edit: Edit, picture: np.ndarray) -> float:
-    """How sure a judge is that `picture` shows the edit, in [0, 1]: its least sure answer, 0 when one is wrong."""
+    """How sure a judge is that `picture` shows the edit, in [0, 1], SURE at its threshold for such edits.
+
+    Its least sure answer counts; 0 when one is wrong.
+    """
     asked = questions(edit)
-    believed = judge.probabilities([cut(picture, q.region) for q in asked])
+    seen = [(number, region) for number, question in enumerate(asked) for region in views_of(question)]
+    believed = judge.probabilities([cut(picture, region) for _, region in seen])
     sure = 1.0
-    for row, question in enumerate(asked):
-        p = believed[question.factor][row]
+    for number, question in enumerate(asked):
+        p = believed[question.factor][[row for row, (of, _) in enumerate(seen) if of == number]].mean(0)
         wanted = judge.words[question.factor].index(question.answer)
         sure = min(sure, float(p[wanted]) if int(p.argmax()) == wanted else 0.0)
-    return sure
+    limit = judge.thresholds.get(edit.words.kind, SURE)
+    return SURE * sure / limit if sure < limit else 1 - (1 - SURE) * (1 - sure) / (1 - limit)
 
 
 def planted(edit: Edit, rng: np.random.Generator, size: int = 128) -> tuple[Planted, ...]:
@@ -257,11 +274,11 @@ def example(lessons: Lessons, rng: np.random.Generator) -> Example:
     if rng.random() < 0.42:
         seed = int(rng.integers(len(lessons.scenes)))
         return _of_scene(_scene_of(seed), lessons.scenes[seed], rng)
-    seed = int(rng.integers(len(lessons.edits)))
-    edit, pair = edit_of(seed), lessons.edits[seed]
-    if len(lessons.trips) and rng.random() < 0.45:
-        seed = int(rng.integers(len(lessons.trips)))
-        edit, pair = edit_of(seed), lessons.trips[seed]
+    shown = lessons.trips if len(lessons.trips) and rng.random() < 0.45 else lessons.edits
+    seed = int(rng.integers(len(shown)))
+    while rng.random() > 1 / WEIGHTS[edit_of(seed).words.kind]:  # all kinds alike
+        seed = int(rng.integers(len(shown)))
+    edit, pair = edit_of(seed), shown[seed]
     dice = rng.random()
     if dice < 0.22 and edit.words.kind not in ("move", "resize"):
         return _of_half(edit, pair, rng)
@@ -271,7 +288,7 @@ def example(lessons: Lessons, rng: np.random.Generator) -> Example:
     after = rng.random() < 0.6
     scene = edit.after if after else edit.before
     if edit.words.kind in WHOLE_KINDS and rng.random() < 0.7:
-        return _seen(pair[int(after)], WHOLE, whole_answers(scene), rng)
+        return _of_whole(scene, pair[int(after)], rng)
     changed = edit.targets if edit.words.kind != "remove" else ()
     return _of_scene(scene, pair[int(after)], rng, changed)
 
@@ -280,7 +297,7 @@ def _of_scene(scene: Scene, picture: np.ndarray, rng: np.random.Generator, favou
     dice = rng.random()
     things = [i for i in range(len(scene.things)) if is_clear(scene, i)]
     if dice < 0.17 or not things:
-        return _seen(picture, WHOLE, whole_answers(scene), rng)
+        return _of_whole(scene, picture, rng)
     if dice < 0.22:
         x, y, side = rng.uniform((0.1, 0.1, 0.25), (0.9, 0.9, 0.7)).tolist()
         spot = Region(x, y, side)
@@ -293,6 +310,15 @@ def _of_scene(scene: Scene, picture: np.ndarray, rng: np.random.Generator, favou
         scale = float(rng.uniform(1.5, 2.1)) if rng.random() < 0.5 else float(1 / rng.uniform(1.5, 2.1))
         return _seen(picture, _shaken(region_of(thing, scale), rng), {"noun": UNCLEAR}, rng)
     return _seen(picture, _shaken(region_of(thing), rng), thing_answers(scene, thing), rng)
+
+
+def _of_whole(scene: Scene, picture: np.ndarray, rng: np.random.Generator) -> Example:
+    """The whole picture, or a quarter of it at full size, which need not show the place."""
+    answers = whole_answers(scene)
+    if rng.random() < 0.5:
+        return _seen(picture, WHOLE, answers, rng)
+    del answers["place"]
+    return _seen(picture, QUARTERS[int(rng.integers(4))], answers, rng)
 
 
 def _of_half(edit: Edit, pair: np.ndarray, rng: np.random.Generator) -> Example:

@@ -60,16 +60,20 @@ def noise_loss(
     generator: torch.Generator,
     gamma: float | None = None,
     floor: float = 0.0,
+    importance: Tensor | None = None,
 ) -> Tensor:
     """The mean squared error of the predicted noise over a batch of clean latents x0 (b, c, h, w) (InstructEdit Eq. 1).
 
     t is uniform over all timesteps. gamma turns on min-SNR weighting, with this floor; None is the paper's unweighted
-    loss.
+    loss. `importance` (b, 1, h, w) weighs cells against each other; only its ratios count.
     """
     t = draw_timesteps(len(x0), 0, len(alphas_cumprod), generator).to(x0.device)
     noise = draw_noise(x0, generator)
     eps = noise_of(q_sample(x0, noise, t, alphas_cumprod), t)
-    losses = (eps.float() - noise.float()).square().mean(dim=(1, 2, 3))  # (b,)
+    errors = (eps.float() - noise.float()).square()  # (b, c, h, w)
+    if importance is not None:
+        errors = errors * (importance / importance.mean())
+    losses = errors.mean(dim=(1, 2, 3))  # (b,)
     if gamma is not None:
         losses = losses * min_snr_weights(t, alphas_cumprod, gamma, floor).to(losses.device)
     return losses.mean()

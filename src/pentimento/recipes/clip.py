@@ -1,10 +1,13 @@
 """The miniature's CLIP: contrastive over scenes and captions, with hard negatives (swapped places, swapped colours).
 
+Whole captions teach places, lights and colours long before nouns: half of the pictures are close-ups of one thing,
+whose hard negatives name another noun.
+
 Its text tower is also the start of the U-Net's text encoder. Patch 16 rather than 8: four times as many pictures a
 second, and single objects span several patches.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -14,8 +17,10 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from ..data.captions import caption, hard_negative, training_caption, vocabulary
-from ..data.scenes import draw_scene
+from ..data.close_ups import close_up, frame_around, framed
+from ..data.scenes import Scene, draw_scene
 from ..data.store import scene_store
+from ..data.vocabulary import NOUNS
 from ..packs.pack import PHRASES
 from ..training import Job, TrainSettings, warm_start
 from .autoencoder import pictures
@@ -35,6 +40,7 @@ class Settings(TrainSettings):
     patch: int = Field(16, ge=4, description="side of a patch, pixels")
     layers: int = Field(6, ge=1, description="layers of the vision tower")
     scenes: int = Field(12_000, ge=1, description="scenes to learn from")
+    close_ups: float = Field(0.5, ge=0, le=1, description="fraction of close-ups of one thing")
     data: Path = Path("runs/data")
 
 
@@ -60,13 +66,27 @@ def model(settings: Settings, tokens: "object") -> nn.Module:
     ))  # fmt: skip
 
 
+def of_one_thing(scene: Scene, picture: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, str, str]:
+    """A close-up of a thing with its caption, and the same caption with another noun."""
+    thing = scene.things[int(rng.integers(len(scene.things)))]
+    frame = frame_around([thing], rng)
+    alone = framed(replace(scene, things=(thing,)), frame)
+    noun = str(rng.choice([n for n in NOUNS if n != thing.noun]))
+    other = replace(alone, things=tuple(replace(t, noun=noun) for t in alone.things))
+    manner = int(rng.integers(1 << 32))
+    text, wrong = (training_caption(s, np.random.default_rng(manner)) for s in (alone, other))
+    return close_up(picture, frame), text, wrong
+
+
 def contrastive_loss(clip: nn.Module, batch: Batch) -> Tensor:
-    """The symmetric InfoNCE; each picture sees its hard negative as one more caption."""
+    """The symmetric InfoNCE; each picture sees its hard negative as one more caption, and none sees its own caption
+    again as another picture's."""
     image = F.normalize(clip.get_image_features(pixel_values=batch.pixels).pooler_output.float(), dim=-1)
     texts = clip.get_text_features(input_ids=torch.cat([batch.ids, batch.negative])).pooler_output.float()
     text, negative = F.normalize(texts, dim=-1).chunk(2)
     scale = clip.logit_scale.exp().clamp(max=100)
-    logits = scale * image @ text.T  # (b, b)
+    twins = (batch.ids[:, None] == batch.ids).all(-1) & ~torch.eye(len(image), dtype=torch.bool, device=image.device)
+    logits = (scale * image @ text.T).masked_fill(twins, -1e4)  # (b, b)
     same = (batch.ids == batch.negative).all(1)
     hard = (scale * (image * negative).sum(-1)).masked_fill(same, -1e4)[:, None]
     target = torch.arange(len(image), device=image.device)
@@ -81,12 +101,20 @@ def job(settings: Settings, pack_dir: Path) -> Job:
     store = scene_store(settings.data, settings.scenes)
 
     def batch(step: int, size: int) -> Batch:
-        rng = np.random.default_rng([104, step])
+        rng = np.random.default_rng([104, settings.seed, step])
         seeds = [int(s) for s in rng.integers(0, settings.scenes, size)]
-        texts = [(training_caption if rng.random() < 0.4 else caption)(draw_scene(s), rng) for s in seeds]
-        wrong = [hard_negative(text, rng) for text in texts]
-        ids = ids_of(tokens, texts + wrong)
-        return Batch(pictures([store[s] for s in seeds]), *ids.chunk(2))
+        seen, texts, wrong = list[np.ndarray](), list[str](), list[str]()
+        for s in seeds:
+            scene, picture = draw_scene(s), store[s]
+            if scene.things and rng.random() < settings.close_ups:
+                picture, text, other = of_one_thing(scene, picture, rng)
+            else:
+                text = (training_caption if rng.random() < 0.4 else caption)(scene, rng)
+                other = hard_negative(text, rng)
+            seen.append(picture)
+            texts.append(text)
+            wrong.append(other)
+        return Batch(pictures(seen), *ids_of(tokens, texts + wrong).chunk(2))
 
     def export(ema: nn.Module, folder: Path) -> None:
         from transformers import CLIPImageProcessorPil

@@ -35,7 +35,7 @@ from .latents import (
     edit_layouts,
     edit_words,
 )
-from .layout import SIDE
+from .layout import SIDE, importance
 from .text import ids_of, text_encoder, tokenizer
 from .text_to_image import Painter, layout_weight, unet
 
@@ -103,7 +103,7 @@ def job(settings: Settings, pack_dir: Path) -> Job:
         return picture if row < settings.edits else close_up(picture, frames[row - settings.edits])
 
     def batch(step: int, size: int) -> Batch:
-        rng = np.random.default_rng([104, step])
+        rng = np.random.default_rng([104, settings.seed, step])
         rows, sides = draw_rows(rng, size, settings.edits, settings.close_ups), rng.integers(0, 2, size)
         variants = rng.integers(0, CAPTIONS, size)
         places = layouts[rows, sides]
@@ -132,7 +132,10 @@ def job(settings: Settings, pack_dir: Path) -> Job:
             return net(torch.cat([x, condition], 1), t, states)
 
         def noise() -> Tensor:
-            return noise_loss(eps, batch.x0, alphas, generator, settings.min_snr, settings.snr_floor)
+            return noise_loss(
+                eps, batch.x0, alphas, generator, settings.min_snr, settings.snr_floor,
+                importance(batch.layouts, settings.things),
+            )  # fmt: skip
 
         return net.lessons(noise, batch.layouts, batch.weight)
 

@@ -19,6 +19,7 @@ from ..diffusion.schedule import cosine_alphas_cumprod
 from ..training import Job, warm_start
 from .autoencoder import sheet
 from .latents import CAPTIONS, draw_rows, edit_latents, edit_layouts, edit_words
+from .layout import importance
 from .text import ids_of, text_encoder, tokenizer
 from .text_to_image import Painter, layout_weight, unet
 from .text_to_image import Settings as PainterSettings
@@ -76,7 +77,7 @@ def job(settings: Settings, pack_dir: Path) -> Job:
     null = ids_of(tokens, [""])[0]
 
     def batch(step: int, size: int) -> Batch:
-        rng = np.random.default_rng([103, step])
+        rng = np.random.default_rng([103, settings.seed, step])
         rows = draw_rows(rng, size, settings.edits, settings.close_ups)
         variants = rng.integers(0, CAPTIONS, size)
         pairs = torch.from_numpy(latents.pairs[rows].astype(np.float32))
@@ -93,7 +94,10 @@ def job(settings: Settings, pack_dir: Path) -> Job:
             return net(torch.cat([x, picture], 1), t, states)
 
         def noise() -> Tensor:
-            return noise_loss(eps, batch.after, alphas, generator, settings.min_snr, settings.snr_floor)
+            return noise_loss(
+                eps, batch.after, alphas, generator, settings.min_snr, settings.snr_floor,
+                importance(batch.layouts, settings.things),
+            )  # fmt: skip
 
         return net.lessons(noise, batch.layouts, batch.weight)
 

@@ -22,7 +22,7 @@ from ..diffusion.schedule import betas_from_alphas, cosine_alphas_cumprod
 from ..training import Job, TrainSettings, warm_start
 from .autoencoder import sheet
 from .latents import CAPTIONS, autoencoder_of, draw_rows, edit_latents, edit_layouts, edit_words
-from .layout import LayoutHead, Listening
+from .layout import LayoutHead, Listening, importance
 from .text import WIDTH, ids_of, text_encoder, tokenizer
 
 PROMPTS = (
@@ -53,6 +53,7 @@ class Settings(TrainSettings):
     min_snr: float = Field(5.0, gt=0, description="gamma of the min-SNR loss weights")
     layout: float = Field(0.05, ge=0, description="weight of the layout loss, at first")
     layout_images: int = Field(50_000, ge=0, description="images after which its weight falls to a fifth")
+    things: float = Field(3.0, gt=0, description="weight of a thing's cells in the noise loss, beside 1 elsewhere")
     snr_floor: float = Field(0.1, ge=0, description="least weight of a clean latent's error, at the noisiest steps")
     shift: float = Field(-0.5, description="shift of the cosine schedule, in half nats of log SNR")
     data: Path = Path("runs/data")
@@ -151,7 +152,7 @@ def job(settings: Settings, pack_dir: Path) -> Job:
     mark = grid_mark[1 : int((grid_mark == tokens.eos_token_id).nonzero()[0])]
 
     def batch(step: int, size: int) -> Batch:
-        rng = np.random.default_rng([102, step])
+        rng = np.random.default_rng([102, settings.seed, step])
         grids = rng.random() < settings.grids
         count = size // 4 if grids else size
         rows, sides = draw_rows(rng, count, settings.edits, settings.close_ups), rng.integers(0, 2, count)
@@ -174,8 +175,9 @@ def job(settings: Settings, pack_dir: Path) -> Job:
 
         def noise() -> Tensor:
             return noise_loss(
-                lambda x, t: net(x, t, states), batch.x0, alphas, generator, settings.min_snr, settings.snr_floor
-            )
+                lambda x, t: net(x, t, states), batch.x0, alphas, generator, settings.min_snr, settings.snr_floor,
+                importance(batch.layouts, settings.things),
+            )  # fmt: skip
 
         return net.lessons(noise, batch.layouts, batch.weight)
 

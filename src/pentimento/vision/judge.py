@@ -6,7 +6,7 @@ probability that can be thresholded, and a softmax over known words learns in mi
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -21,14 +21,15 @@ KIND = "factor_judge"
 
 @dataclass(frozen=True)
 class JudgeConfig:
-    """`words` are the possible answers by factor; `threshold` is how sure a judge must be to say yes (validation)."""
+    """`words` are the possible answers by factor; `thresholds` say by kind of edit how sure a judge must be to say yes
+    (validation)."""
 
     words: Mapping[str, tuple[str, ...]]
     side: int = 64
     widths: tuple[int, ...] = (48, 96, 160, 224)
     blocks: tuple[int, ...] = (1, 1, 1, 1)
     hidden: int = 320
-    threshold: float = 0.5
+    thresholds: Mapping[str, float] = field(default_factory=dict)
 
 
 class JudgeNet(nn.Module):
@@ -62,8 +63,8 @@ class Judge:
         return self.net.config.words
 
     @property
-    def threshold(self) -> float:
-        return self.net.config.threshold
+    def thresholds(self) -> Mapping[str, float]:
+        return self.net.config.thresholds
 
     @torch.no_grad()
     def probabilities(self, views: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
@@ -77,9 +78,9 @@ def as_tensor(views: Sequence[np.ndarray]) -> Tensor:
     return torch.from_numpy(np.stack(views)).permute(0, 3, 1, 2).float() / 127.5 - 1
 
 
-def save(net: JudgeNet, folder: Path, threshold: float) -> None:
+def save(net: JudgeNet, folder: Path, thresholds: Mapping[str, float]) -> None:
     """Write config.json and model.safetensors into `folder`."""
-    write_model(net, {"kind": KIND} | asdict(net.config) | {"threshold": threshold}, folder)
+    write_model(net, {"kind": KIND} | asdict(net.config) | {"thresholds": dict(thresholds)}, folder)
 
 
 def load(folder: Path) -> Judge:
