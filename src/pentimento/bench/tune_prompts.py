@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from ..data.judging import SURE
 from ..editors.requests import Watch, unwatched
 from .instructgie_rows import TAUGHT, editor_of, of_pack
 from .judge import round_trip
@@ -62,7 +63,7 @@ def tune_prompted(
         for i, editor in enumerate(editors):
             result = attempt(editor, drawn.asked()).result or unchanged(drawn.asked())
             picture = np.asarray(result.decoded.convert("RGB"))
-            carried[i].append(float(drawn.case.judged(judge, picture) >= judge.threshold))
+            carried[i].append(float(drawn.case.judged(judge, picture) >= SURE))
             if not np.isnan(limit):
                 lost[i].append(max(0.0, limit - _outside(drawn, picture)))
     trials = [
