@@ -417,20 +417,42 @@ def bench(
     n: Annotated[int | None, typer.Option("--n", min=1, help="Scenes to measure on; default: the table's own.")] = None,
     seed: Annotated[int, typer.Option(min=0)] = 0,
     cases: Annotated[
-        Path | None, typer.Option(help="Pictures with instructions.jsonl, PIE-Bench or MagicBrush, instead of scenes.")
+        Path | None,
+        typer.Option(
+            help="Instead of scenes: pictures with instructions.jsonl, PIE-Bench or MagicBrush; for instructbrush "
+            "TOP-Bench's folders; for instructgie a set of visual prompts."
+        ),
+    ] = None,
+    ablations: Annotated[
+        Path | None,
+        typer.Option(
+            help="For instructgie-table2: without-rcldm, without-esm, without-liu, without-sam, a control each."
+        ),
     ] = None,
     pack: PackOption = "miniature",
     device: DeviceOption = "auto",
     dtype: DtypeOption = "auto",
     as_json: JsonOption = False,
 ) -> None:
-    """Measure a table of the papers, or one of our own, on a pack."""
+    """Measure a table of the papers, or one of our own, on a pack.
+
+    \b
+    instructedit, instructedit-table1                     InstructEdit
+    instructbrush-table1, -table2, -table4                InstructBrush
+    instructgie-table1, -table2                           InstructGIE
+    pack, judge                                           every model by itself
+    tune, card                                            choose the pack's defaults; its card's figures
+
+    A table that was broken off goes on by the same command. docs/protocol.md says what is measured.
+    """
     from . import bench as tables
     from . import studio
 
     workshop = studio.open_studio(pack, device, dtype)
     with progress() as watch:
-        report = tables.run(name, pack=workshop.pack, output=output, n=n, seed=seed, watch=watch, cases=cases)
+        report = tables.run(
+            name, pack=workshop.pack, output=output, n=n, seed=seed, watch=watch, cases=cases, ablations=ablations
+        )
     print(json.dumps(report, ensure_ascii=False) if as_json else "\n".join(outline(report)))
 
 

@@ -15,6 +15,15 @@ def test_a_group_is_a_function_of_seed_number_and_split() -> None:
     assert draw_group(4, 7) != GROUPS[7] != draw_group(3, 7, "test")
 
 
+def test_a_group_is_of_one_of_the_kinds_that_are_asked_for() -> None:
+    assert [draw_group(0, number, "test", kinds=("move",)).group.kind for number in range(4)] == ["move"] * 4
+
+
+def test_captions_that_tell_no_difference_make_no_group() -> None:
+    group = draw_group(0, 4, "test", kinds=("move",))
+    assert len(group.edits) == 5 and all(pair.before != pair.after for pair in group.group.pairs)
+
+
 def test_every_kind_of_edit_comes_and_no_withheld_effect() -> None:
     said = [edit.words for group in GROUPS for edit in group.edits]
     assert {words.kind for words in said} == set(KINDS)

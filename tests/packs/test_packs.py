@@ -55,6 +55,22 @@ def test_components_that_roles_share_are_loaded_once(folder):
     assert pack.instruct.unet.config.in_channels == 8
 
 
+def test_a_component_of_ones_own_changes_its_role_alone(folder, tmp_path):
+    pack = opened(folder)
+    own = Path(shutil.copytree(folder / pack.manifest.roles["text_to_image"].components["unet"], tmp_path / "own"))
+    (weights,) = own.glob("*.safetensors")
+    save_file({name: tensor + 1 for name, tensor in load_file(weights).items()}, weights, metadata={"format": "pt"})
+    changed = pack.with_component("text_to_image", "unet", own)
+    first, other = (next(model.unet.parameters()) for model in (pack.text_to_image, changed.text_to_image))
+    assert torch.allclose(other, first + 1, atol=1e-2) and not torch.equal(other, first)
+    assert changed.text_to_image.text_encoder is pack.text_to_image.text_encoder
+    assert opened(folder).manifest == pack.manifest
+    with pytest.raises(PackError, match="has no nonsense"):
+        pack.with_component("nonsense", "unet", own)
+    with pytest.raises(PackError, match="@"):
+        pack.with_component("text_to_image", "unet", tmp_path / "a@b")
+
+
 def test_latent_diffusion_gives_what_the_libraries_own_models_give(folder):
     model = opened(folder).text_to_image
     pictures = torch.rand(2, 3, 16, 16, generator=torch.Generator().manual_seed(0)) * 2 - 1

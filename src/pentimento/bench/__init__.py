@@ -3,6 +3,7 @@
 instructedit  the protocol of docs/protocol.md: InstructEdit, its ablations, InstructPix2Pix
 instructedit-table1  Table 1 of InstructEdit: all baselines and bounds, on the thirty and on drawn scenes
 instructbrush-table1, -table2, -table4  InstructBrush on TOP-Bench: few-shot, ablations, one-shot; n are effects
+instructgie-table1, -table2  InstructGIE on visual prompts, in its domain and out of it: baselines; ablations
 pack          every model of a pack by itself
 judge         how far the judge can be trusted
 tune          settings chosen on validation, written into the pack folder's defaults.json
@@ -17,7 +18,8 @@ from ..errors import PackError, RequestError
 
 TABLES = {
     "instructedit": 200, "instructedit-table1": 200, "instructbrush-table1": 25, "instructbrush-table2": 25,
-    "instructbrush-table4": 25, "pack": 200, "judge": 300, "tune": 24, "card": 1,
+    "instructbrush-table4": 25, "instructgie-table1": 200, "instructgie-table2": 200, "pack": 200,
+    "judge": 300, "tune": 24, "card": 1,
 }  # fmt: skip
 """The tables by name, with the number of scenes, or effects, each is measured on when none is asked for."""
 WITH_CASES = tuple(name for name in TABLES if "-table" in name)
@@ -31,10 +33,12 @@ def run(
     seed: int = 0,
     watch: Any = None,
     cases: Path | None = None,
+    ablations: Path | None = None,
 ) -> dict[str, Any]:
     """Measure a table on an opened pack and write it into `output`; what comes back is for reading, JSON-able.
 
-    `cases` is a folder of pictures and instructions for the tables that take one (`cases.read_cases`).
+    `cases` is a folder of pictures and instructions for the tables that take one (`cases.read_cases`); `ablations` one
+    of controls, for instructgie-table2 (`instructgie_rows.ABLATIONS`).
     Raises: RequestError for an unknown table, nothing to collect or no cases; PackError for a role without which
     nothing can be measured.
     """
@@ -42,6 +46,8 @@ def run(
         raise RequestError(f"no table is called {name!r}: there are {', '.join(TABLES)}")
     if cases is not None and name not in WITH_CASES:
         raise RequestError(f"{name} draws its own scenes: leave --cases out")
+    if ablations is not None and name != "instructgie-table2":
+        raise RequestError(f"{name} has no ablations that are trained: leave --ablations out")
     from ..editors.requests import unwatched
 
     watch = watch or unwatched
@@ -65,6 +71,12 @@ def run(
         report = tables.measure(name, pack, output, count, seed, watch, cases)
         files = [str(output / f"{name}.{suffix}") for suffix in ("json", "md", "jsonl")]
         return {"table": f"\n{tables.markdown(report)}\n", "files": files}
+    if name.startswith("instructgie"):
+        from . import instructgie_tables as visual
+
+        report = visual.measure(name, pack, output, count, seed, watch, cases, ablations)
+        files = [str(output / f"{name}.{suffix}") for suffix in ("json", "md", "html")]
+        return {"table": f"\n{visual.markdown(report)}\n", "files": files}
     if name == "pack":
         from . import pack as models
 
@@ -89,18 +101,21 @@ def _judge(pack: Any, output: Path, n: int, seed: int) -> dict[str, Any]:
 
 
 def _tune(pack: Any, output: Path, n: int, seed: int, watch: Any) -> dict[str, Any]:
-    from . import tune
+    from . import tune, tune_prompts
 
     chosen: dict[str, Any] = {}
     _ = pack.judge  # without it nothing can be chosen
-    for method, grid in tune.GRIDS.items():
+    for name in (*tune.GRIDS, *tune_prompts.TUNED):
         try:
-            trials = tune.tune(pack, method, grid, n, seed, watch)
+            if name in tune.GRIDS:
+                trials = tune.tune(pack, name, tune.GRIDS[name], n, seed, watch)
+            else:
+                trials = tune_prompts.tune_prompted(pack, name, n, seed, watch)
         except PackError as lacking:
-            chosen[method] = {"not tuned": str(lacking)}
+            chosen[name] = {"not tuned": str(lacking)}
             continue
-        chosen[method] = {"winner": trials[0].to_json(), "trials": [trial.to_json() for trial in trials]}
-        tune.write_defaults(Path(pack.folder), method, trials[0].settings)
+        chosen[name] = {"winner": trials[0].to_json(), "trials": [trial.to_json() for trial in trials]}
+        tune.write_defaults(Path(pack.folder), name, trials[0].settings)
     return _written(output / "tune.json", {"pack": pack.name, "pack hash": pack.hash, "n": n, "seed": seed, **chosen})
 
 

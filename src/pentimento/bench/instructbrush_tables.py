@@ -17,13 +17,25 @@ from PIL import Image
 from ..data.effects import EFFECTS, TEST_PAIRS, TRAIN_PAIRS, effect_pair
 from ..editors import EDITORS
 from ..editors.requests import Watch, unwatched
-from ..errors import PackError, RequestError
+from ..errors import RequestError
 from ..learning import learn, read_pairs, settings_for
 from ..roles import Clip
 from ..values import Learned, Pair, Request
 from .judge import round_trip
 from .metrics import direction_distance, psnr, ssim
-from .table import BenchPack, Column, Instruments, Log, Outcome, figures, hardware, in_rows, instruments_of, write_whole
+from .table import (
+    BenchPack,
+    Column,
+    Instruments,
+    Log,
+    Outcome,
+    clip_of,
+    figures,
+    hardware,
+    in_rows,
+    instruments_of,
+    write_whole,
+)
 
 PROTOCOL = 1
 """Raised whenever a change makes figures incomparable with older ones."""
@@ -156,10 +168,7 @@ def measure(
     shots = 1 if table == "instructbrush-table4" else TRAIN_PAIRS
     effects = (read_effects(cases, shots) if cases is not None else drawn_effects(shots))[:n]
     tools, remarks = instruments_of(pack)
-    try:
-        clip: Clip | None = pack.clip
-    except PackError as error:
-        clip, remarks = None, (*remarks, f"not measured, Direct.: {error}")
+    clip, notes = clip_of(pack, "Direct.")
     head = {
         "protocol": PROTOCOL, "table": table, "pack": pack.name, "pack hash": pack.hash, "seed": seed,
         "budget": budget, "cases": str(cases) if cases is not None else "drawn", "shots": shots,
@@ -184,7 +193,7 @@ def measure(
         f"TOP-{name.title()}": [o for o in outcomes if o.kind == name] for name in ("global", "local")
     }
     report = head | {
-        "n": len(effects), "hardware": hardware(), "remarks": list(remarks), "published": PUBLISHED[table],
+        "n": len(effects), "hardware": hardware(), "remarks": [*remarks, *notes], "published": PUBLISHED[table],
         "groups": {name: figures(COLUMNS, group, [row.label for row in ROWS[table]]) for name, group in groups.items()},
     }  # fmt: skip
     write_whole(output / f"{table}.json", json.dumps(report, indent=1) + "\n")

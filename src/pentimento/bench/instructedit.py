@@ -24,7 +24,6 @@ from ..language.captions import plan_of
 from ..language.rules import Rules
 from ..values import Request, Result
 from . import card
-from .judge import round_trip
 from .language import same_plan
 from .metrics import best_covered, intersection_over_union, is_identical, near, psnr
 from .sheets import Panel, sheet
@@ -40,6 +39,8 @@ from .table import (
     figure,
     hardware,
     instruments_of,
+    tripped,
+    unchanged,
     write_whole,
 )
 from .tasks import Given, Task, draw_tasks, given
@@ -87,13 +88,6 @@ def rows_of(pack: BenchPack) -> tuple[Row, ...]:
     pix2pix = InstructPix2Pix(**{**pack.defaults.get("instructpix2pix", {}), "pack": pack})
     rules = Rules()
 
-    def unchanged(request: Request) -> Result:
-        return Result(request.image, request.image, None, None)
-
-    def tripped(request: Request) -> Result:
-        image = Image.fromarray(round_trip(pack.text_to_image.autoencoder)(np.asarray(request.image)))
-        return Result(image, image, None, None)
-
     def planned(request: Request) -> Result:
         plans = rules.plan(request.instruction)
         record = {"plans": [plan.model_dump(mode="json") for plan in plans]}
@@ -101,8 +95,8 @@ def rows_of(pack: BenchPack) -> tuple[Row, ...]:
 
     return (
         Row("no edit", unchanged),
-        Row("no edit, autoencoder round trip", tripped),
-        Row("the true picture, autoencoder round trip", tripped, frozenset({"after"})),
+        Row("no edit, autoencoder round trip", tripped(pack)),
+        Row("the true picture, autoencoder round trip", tripped(pack), frozenset({"after"})),
         Row("regex planner alone", planned, makes=frozenset({"plan"})),
         Row("InstructEdit", editor, makes=frozenset({"plan", "mask", "picture"}), timed=True),
         Row("InstructEdit, true mask", editor, frozenset({"mask"}), frozenset({"plan", "picture"})),

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from PIL import Image
 
 from ..data.judging import SURE
@@ -26,20 +25,18 @@ from ..roles import Clip
 from ..values import Request, Result
 from . import card
 from .cases import Case, drawn, phrased, read_cases, thirty
-from .judge import round_trip
 from .language import same_plan
 from .metrics import (
     blackened,
     clip_direction,
     clip_score,
-    frechet_distance,
     intersection_over_union,
-    kernel_distance,
     psnr,
     ssim,
 )
 from .report import Shown, page
 from .table import (
+    FEWEST,
     Attempt,
     BenchPack,
     Column,
@@ -47,10 +44,14 @@ from .table import (
     Log,
     Outcome,
     attempt,
+    clip_of,
     figures,
     hardware,
     in_rows,
     instruments_of,
+    set_distances,
+    tripped,
+    unchanged,
     write_whole,
 )
 
@@ -58,8 +59,6 @@ PROTOCOL = 1
 """Raised whenever a change makes figures incomparable with older ones."""
 THETAS = (0.35, 0.5, 0.65)
 RATIOS = (0.3, 0.45, 0.6, 0.75, 0.9)
-FEWEST = 20
-"""Distances between sets are not measured on fewer pictures."""
 COMPOSITED = ", composited"
 WAYS, SAID = 4, 15
 """Ways of saying and scenes of Fig. 6."""
@@ -117,17 +116,10 @@ def rows_of(pack: BenchPack) -> tuple[Row, ...]:
     def made(method: str, **settings: Any) -> Any:
         return EDITORS[method](**{**pack.defaults.get(method, {}), **settings, "pack": pack})
 
-    def unchanged(request: Request) -> Result:
-        return Result(request.image, request.image, None, None)
-
-    def tripped(request: Request) -> Result:
-        image = Image.fromarray(round_trip(pack.text_to_image.autoencoder)(np.asarray(request.image.convert("RGB"))))
-        return Result(image, image, None, None)
-
     ours = made("instructedit")
     return (
         Row("no edit", unchanged, bound=True),
-        Row("autoencoder round trip", tripped, bound=True),
+        Row("autoencoder round trip", tripped(pack), bound=True),
         Row("InstructEdit, true mask", ours, frozenset({"mask"}), bound=True),
         Row("InstructEdit, true plan", ours, frozenset({"plan"}), bound=True),
         Row("MDP", made("mdp")),
@@ -241,7 +233,7 @@ def measure(
     table = tuple(rows) or rows_of(pack)
     extra = () if rows else figure_rows(pack)
     tools, remarks = instruments_of(pack)
-    clip, notes = _clip(pack)
+    clip, notes = clip_of(pack, "CLIP scores")
     head = {
         "protocol": PROTOCOL, "pack": pack.name, "pack hash": pack.hash, "seed": seed,
         "cases": str(cases) if cases is not None else "drawn",
@@ -324,13 +316,6 @@ def _phrasings(
     return {f"InstructEdit, {way} (Fig. 6)": table[row.label] for way, table in tables.items()}
 
 
-def _clip(pack: BenchPack) -> tuple[Clip | None, list[str]]:
-    try:
-        return pack.clip, []
-    except PackError as error:
-        return None, [f"not measured, CLIP scores: {error}"]
-
-
 def _add_set_distances(
     report: dict[str, Any], folder: Path, cases: Sequence[Case], tools: Instruments, labels: Sequence[str]
 ) -> None:
@@ -344,17 +329,7 @@ def _add_set_distances(
         if label not in report["rows"] or not all(path.exists() for path in paths):
             continue
         results = tools.perceptual.pooled([Image.open(path).convert("RGB") for path in paths])
-        for name, distance in (("FID", frechet_distance), ("KID", lambda x, y: 1000 * kernel_distance(x, y))):
-            generator = np.random.default_rng([len(known), 909])
-            again = [
-                distance(results[torch.from_numpy(picked)], truths)
-                for picked in generator.integers(0, len(known), (40, len(known)))
-            ]
-            low, high = np.quantile(again, [0.025, 0.975])
-            value = distance(results, truths)
-            report["rows"][label][name] = {
-                "value": value, "low": float(min(low, value)), "high": float(max(high, value)), "n": len(known)
-            }  # fmt: skip
+        report["rows"][label] |= set_distances(results, truths)
 
 
 def _best_theta(rows: Mapping[str, Mapping[str, Any]]) -> str:

@@ -13,13 +13,20 @@ from typing import Any, Protocol
 
 import numpy as np
 import torch
+from PIL import Image
+from torch import Tensor
 
 from ..errors import NothingFound, PackError, PlanError
-from ..roles import Pack
+from ..roles import Clip, Pack
 from ..values import Request, Result
 from ..vision.judge import Judge
 from ..vision.perceptual import Perceptual
+from .judge import round_trip
+from .metrics import frechet_distance, kernel_distance
 from .statistics import Figure, mean, share
+
+FEWEST = 20
+"""Distances between sets are not measured on fewer pictures."""
 
 
 class BenchPack(Pack, Protocol):
@@ -95,6 +102,29 @@ def instruments_of(pack: BenchPack) -> tuple[Instruments, tuple[str, ...]]:
     return Instruments(judge, perceptual), tuple(missing)
 
 
+def clip_of(pack: BenchPack, what: str) -> tuple[Clip | None, tuple[str, ...]]:
+    """The pack's clip, or a line that says that `what` it would have measured is not."""
+    try:
+        return pack.clip, ()
+    except PackError as error:
+        return None, (f"not measured, {what}: {error}",)
+
+
+def unchanged(request: Request) -> Result:
+    """The bound of every table: no edit at all."""
+    return Result(request.image, request.image, None, None)
+
+
+def tripped(pack: BenchPack) -> Callable[[Request], Result]:
+    """No edit but the round trip through the autoencoder of the pack's painter."""
+
+    def trip(request: Request) -> Result:
+        image = Image.fromarray(round_trip(pack.text_to_image.autoencoder)(np.asarray(request.image.convert("RGB"))))
+        return Result(image, image, None, None)
+
+    return trip
+
+
 def figure(column: Column, name: str, outcomes: Sequence[Outcome]) -> Figure:
     """A column over outcomes, with its interval: Wilson's for a share, a bootstrap's for a mean."""
     values = [o.measured[name] for o in outcomes if name in o.measured]
@@ -136,6 +166,18 @@ def in_rows(columns: Mapping[str, Column], rows: Mapping[str, Mapping[str, Any]]
     for label, measured in rows.items():
         lines.append(f"| {label} | {' | '.join(cell(measured.get(name), columns[name].unit, n) for name in names)} |")
     return lines
+
+
+def set_distances(results: Tensor, truths: Tensor) -> dict[str, dict[str, Any]]:
+    """FID and KID x 1000 between pooled features (n, d) of results and of truths; bootstrap over results. JSON-able."""
+    figures = {}
+    for name, distance in (("FID", frechet_distance), ("KID", lambda x, y: 1000 * kernel_distance(x, y))):
+        n, generator = len(results), np.random.default_rng([len(results), 909])
+        again = [distance(results[torch.from_numpy(p)], truths) for p in generator.integers(0, n, (40, n))]
+        low, high = np.quantile(again, [0.025, 0.975])
+        value = distance(results, truths)
+        figures[name] = Figure(value, float(min(low, value)), float(max(high, value)), n).to_json()
+    return figures
 
 
 def hardware() -> str:

@@ -14,7 +14,7 @@ from PIL import Image
 
 from ..language.captions import plan_of
 from ..language.groups import PAIRS, CaptionPair, EditKind, Group
-from ..values import Pair
+from ..values import KINDS, Pair
 from . import art, words
 from .captions import caption
 from .edits import Edit, draw_edit, moved, references, render_edit, resized
@@ -32,22 +32,24 @@ class DrawnGroup:
     edits: tuple[Edit, ...]
 
 
-def draw_group(seed: int, number: int, split: str = "train") -> DrawnGroup:
-    """Group `number` of a seed in a split: one instruction, five scenes that it fits (InstructGIE Sec. 5, step 1).
+def draw_group(seed: int, number: int, split: str = "train", kinds: tuple[str, ...] = KINDS) -> DrawnGroup:
+    """Group `number` of a seed in a split, of one of `kinds`: one instruction, five scenes that it fits (InstructGIE
+    Sec. 5, step 1).
 
     None of `edits.UNSEEN_EFFECTS` is among them. Things are meant without a place ("the cat", not "the cat on the
     left"), because one place would have to fit five scenes.
     """
     rng = generator(split, seed * 1_000_003 + number, purpose=9)
     while True:
-        first = draw_edit(int(rng.integers(1 << 40)), split, effects="seen")
+        first = draw_edit(int(rng.integers(1 << 40)), split, kinds, effects="seen")
         if first.words.which != "best" or (first.before.grey and first.local):
             continue
         edits = _carried_out(first, rng, split)
         pairs = [_captions(edit, rng) for edit in edits]
-        if len({pair.before for pair in pairs}) == PAIRS:
+        told = tuple(pair for pair in pairs if pair is not None)
+        if len({pair.before for pair in told}) == PAIRS:
             said = words.instruction(first.words, rng)
-            group = Group(instruction=said, kind=cast(EditKind, first.words.kind), pairs=tuple(pairs))
+            group = Group(instruction=said, kind=cast(EditKind, first.words.kind), pairs=told)
             return DrawnGroup(group, edits)
 
 
@@ -76,10 +78,13 @@ def _draw(seed: int, split: str, size: int, number: int) -> Made:
     return Made(group.group, tuple(pairs))
 
 
-def _captions(edit: Edit, rng: np.random.Generator) -> CaptionPair:
+def _captions(edit: Edit, rng: np.random.Generator) -> CaptionPair | None:
+    """What an edit's pictures show; None when the words do not tell them apart, as of a thing that was on the left
+    already and now stands farther there."""
     said = edit.words
     plan = plan_of(said.kind, said.find, said.which, said.new, caption(edit.before, rng))
-    return CaptionPair(before=plan.before, after=plan.after)
+    differ = plan.before.lower() != plan.after.lower()
+    return CaptionPair(before=plan.before, after=plan.after) if differ else None
 
 
 def _carried_out(first: Edit, rng: np.random.Generator, split: str, scenes: int = 400) -> tuple[Edit, ...]:

@@ -222,6 +222,23 @@ class OpenPack:
             self._loaded[key] = load()
         return self._loaded[key]
 
+    def with_component(self, role: str, name: str, folder: Path) -> "OpenPack":
+        """This pack with another folder for one component of a role, as an ablation wants it; all else is shared.
+
+        No hash of the manifest speaks of that folder. Raises: PackError when the pack has no such role, or the folder's
+        path holds the sign of a hub id.
+        """
+        wanted = self.manifest.roles.get(role)
+        if wanted is None:
+            raise PackError(self._without(role))
+        if split_hub_id(str(Path(folder).resolve())) is not None:
+            raise PackError(f"{folder}: its path holds an @, which names a place on the hub: move it")
+        changed = wanted.model_copy(update={"components": {**wanted.components, name: str(Path(folder).resolve())}})
+        roles = {**self.manifest.roles, role: changed}
+        other = OpenPack(self.folder, self.manifest.model_copy(update={"roles": roles}), self.placement)
+        other._loaded = self._loaded
+        return other
+
     def _without(self, role: str) -> str:
         have = set(self.manifest.roles)
         works = [method for method, needs in METHODS.items() if have.issuperset(needs)]

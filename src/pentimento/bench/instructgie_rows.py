@@ -1,0 +1,147 @@
+"""The rows of InstructGIE's tables: bounds, baselines, the method, and its ablations with a control branch each.
+
+Building a row loads nothing. A row that cannot be measured raises PackError when its editor is made, or at its first
+edit when a role is missing.
+"""
+
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+from ..editors import EDITORS
+from ..errors import PackError, RequestError
+from ..settings import build
+from ..values import Request, Result
+from .table import BenchPack, tripped, unchanged
+
+Edit = Callable[[Request], Result]
+
+TRUTH, WHOLE = "the true picture, autoencoder round trip", "InstructGIE"
+
+TAUGHT: Mapping[str, Any] = {"taught_by": "visual_prompts"}
+"""The setting by which InstructPix2Pix takes the model that learned from the in-context models' pairs."""
+
+
+class ChangeablePack(BenchPack, Protocol):
+    """A pack one of whose models may have a component of its own."""
+
+    def with_component(self, role: str, name: str, folder: Path) -> BenchPack: ...
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of a table. `editor` makes what edits; `about` is all that decides its pictures besides the pack and the
+    cases, JSON-able.
+
+    The request of a row that is `shown_the_truth` holds the true picture instead of the one before; no method's does.
+    """
+
+    label: str
+    editor: Callable[[], Edit]
+    about: Mapping[str, Any] = field(default_factory=dict)
+    bound: bool = False
+    shown_the_truth: bool = False
+
+
+@dataclass(frozen=True)
+class Ablation:
+    """One thing left out (InstructGIE Table 2): the folder of the control that was trained without it, and the
+    settings of the edit that go with it."""
+
+    label: str
+    folder: str
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+
+ABLATIONS = (
+    Ablation("w/o RCLDM", "without-rcldm"),
+    Ablation("w/o ESM", "without-esm"),
+    Ablation("w/o LIU", "without-liu", {"unify": False}),
+    Ablation("w/o SAM", "without-sam"),
+)
+
+
+def bounds(pack: BenchPack) -> tuple[Row, ...]:
+    trip = tripped(pack)
+    return (
+        Row("no edit", lambda: unchanged, bound=True),
+        Row("autoencoder round trip", lambda: trip, bound=True),
+        Row(TRUTH, lambda: trip, bound=True, shown_the_truth=True),
+    )
+
+
+def table1_rows(pack: BenchPack) -> tuple[Row, ...]:
+    """Bounds, baselines and InstructGIE, by the pack's defaults (InstructGIE Table 1)."""
+    return (
+        *bounds(pack),
+        method_row("SDEdit", "sdedit", pack),
+        method_row(
+            "InstructPix2Pix, same pairs", "instructpix2pix", pack, {**of_pack(pack, "instruct_in_context"), **TAUGHT}
+        ),
+        method_row("Prompt Diffusion", "promptdiffusion", pack),
+        method_row(WHOLE, "instructgie", pack),
+    )
+
+
+def table2_rows(pack: ChangeablePack, ablations: Path | None) -> tuple[Row, ...]:
+    """Bounds, the ablations whose controls lie in `ablations`, and the whole (InstructGIE Table 2)."""
+    return (
+        *bounds(pack),
+        *(_ablated(one, pack, ablations) for one in ABLATIONS),
+        method_row(WHOLE, "instructgie", pack),
+    )
+
+
+def of_pack(pack: BenchPack, name: str) -> dict[str, Any]:
+    return dict(pack.defaults.get(name, {}))
+
+
+def method_row(label: str, method: str, pack: BenchPack, settings: Mapping[str, Any] | None = None) -> Row:
+    """A method by the pack's defaults, with `settings` over them."""
+    chosen = {**of_pack(pack, method), **(settings or {})}
+    return Row(label, lambda: editor_of(method, pack, chosen), {"method": method, "settings": chosen})
+
+
+def editor_of(method: str, pack: BenchPack, settings: Mapping[str, Any]) -> Edit:
+    """The editor of that name. Raises: PackError when there is none here, or it does not take the settings."""
+    if method not in EDITORS:
+        raise PackError(f"this version has no method {method!r}: update the library")
+    editors: Mapping[str, Any] = EDITORS
+    try:
+        editor: Edit = build(editors[method], method, {**settings, "pack": pack})
+    except RequestError as error:
+        raise PackError(str(error)) from None
+    return editor
+
+
+def _ablated(ablation: Ablation, pack: ChangeablePack, ablations: Path | None) -> Row:
+    folder = control_folder(ablations / ablation.folder) if ablations is not None else None
+    chosen = {**of_pack(pack, "instructgie"), **ablation.settings}
+
+    def editor() -> Edit:
+        if folder is None:
+            raise PackError(f"its control is a folder {ablation.folder} in the one that --ablations names")
+        if not (folder / "config.json").is_file():
+            raise PackError(f"{folder} holds no control branch: train it, or copy it there")
+        return editor_of("instructgie", pack.with_component("incontext", "control", folder), chosen)
+
+    about = {"method": "instructgie", "settings": chosen, "control": hash_of(folder) if folder is not None else ""}
+    return Row(ablation.label, editor, about)
+
+
+def control_folder(folder: Path) -> Path:
+    """The control in an ablation's folder: the folder itself, or that of the role in a pack that was trained there."""
+    return folder / "incontext" if (folder / "incontext").is_dir() else folder
+
+
+def hash_of(folder: Path) -> str:
+    """The sha256 of a control's config and weights; "" when there is none."""
+    files = sorted(path for path in folder.glob("*") if path.name == "config.json" or path.suffix == ".safetensors")
+    digest = hashlib.sha256()
+    for path in files:
+        digest.update(path.name.encode())
+        with open(path, "rb") as file:
+            digest.update(hashlib.file_digest(file, "sha256").digest())
+    return digest.hexdigest() if files else ""

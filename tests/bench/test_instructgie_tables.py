@@ -1,0 +1,408 @@
+"""InstructGIE's tables: what editors see, what is measured, what is missing, and that a run can be broken off."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from pentimento import bench
+from pentimento.bench import instructgie_rows as gie_rows
+from pentimento.bench import instructgie_tables as tables
+from pentimento.bench.instructgie_report import COLUMNS, PUBLISHED, groups_of
+from pentimento.bench.instructgie_rows import ABLATIONS, TRUTH, Row, table1_rows
+from pentimento.bench.metrics import clip_direction, psnr
+from pentimento.bench.table import attempt
+from pentimento.bench.visual_cases import KINDS_OF, UNDRAWN, case_of, draw_case, drawn, read_cases
+from pentimento.data.grouped import draw_group
+from pentimento.data.grouped import drawn as order
+from pentimento.data.making import make
+from pentimento.data.visual_prompts import Layout
+from pentimento.errors import PackError, PlanError, RequestError
+from pentimento.values import Request, Result
+from toy import ToyPack
+
+
+class MeanColours:
+    """A clip and a feature network of mean colours and of letters."""
+
+    def embed_images(self, images: list[Image.Image]) -> torch.Tensor:
+        return torch.stack([torch.tensor(np.asarray(i.convert("RGB"), float).mean((0, 1)) / 255) for i in images])
+
+    def embed_texts(self, texts: list[str]) -> torch.Tensor:
+        return torch.stack([torch.tensor([len(t), t.count("a"), t.count("e")], dtype=torch.float64) for t in texts])
+
+    def pooled(self, images: list[Image.Image]) -> torch.Tensor:
+        return self.embed_images(images)
+
+    def distances(self, one: list[Image.Image], other: list[Image.Image]) -> torch.Tensor:
+        return (self.embed_images(one) - self.embed_images(other)).square().sum(1)
+
+    def distance_map(self, one: Image.Image, other: Image.Image) -> torch.Tensor:
+        return torch.zeros(one.height, one.width)
+
+
+class GiePack(ToyPack):
+    """A toy whose controls are what was asked for; `seen` are the folders."""
+
+    clip = perceptual = MeanColours()
+
+    @property
+    def judge(self) -> Any:
+        raise PackError("the toy has no judge")
+
+    def with_component(self, role: str, name: str, folder: Path) -> "GiePack":
+        assert (role, name) == ("incontext", "control")
+        return GiePack(name=f"toy with {folder.name}")
+
+
+def painted(request: Request) -> Result:
+    """Noise of the request's seed, half as strong as the example's shift."""
+    noise = np.random.default_rng(request.seed).integers(0, 256, (*request.image.size[::-1], 3), dtype=np.uint8)
+    image = Image.blend(request.pairs[0].after.resize(request.image.size), Image.fromarray(noise), 0.5)
+    return Result(image, image, None, None)
+
+
+class Fake:
+    """An editor that paints and remembers; its settings are checked as real ones are."""
+
+    made: list["Fake"] = []
+
+    def __init__(self, pack: Any, **settings: Any):
+        self.pack, self.settings, self.asked = pack, settings, list[Request]()
+        Fake.made.append(self)
+
+    def __call__(self, request: Request) -> Result:
+        self.asked.append(request)
+        return painted(request)
+
+
+@pytest.fixture
+def fakes(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Fake]]:
+    names = ("sdedit", "instructpix2pix", "promptdiffusion", "instructgie")
+    monkeypatch.setattr(gie_rows, "EDITORS", dict.fromkeys(names, Fake))
+    Fake.made = []
+    yield Fake.made
+
+
+def row(label: str, edit: Any, **about: Any) -> Row:
+    return Row(label, lambda: edit, about)
+
+
+def test_cases_are_in_and_out_of_the_domain_in_turn_and_a_function_of_number_and_seed() -> None:
+    cases, more = drawn(6, seed=3), drawn(8, seed=3)
+    assert [case.domain for case in cases] == ["in_domain", "out_of_domain"] * 3
+    assert all(case.case.group in KINDS_OF[case.domain] for case in more)
+    assert [case.case.group for case in more[1::2]] == ["add", "remove", "resize", "move"]
+    for one, again in zip(cases, more, strict=False):
+        assert one.case.instruction == again.case.instruction and one.seed == again.seed
+        assert one.case.image.tobytes() == again.case.image.tobytes()
+        assert one.example.after.tobytes() == again.example.after.tobytes()
+    assert drawn(1, seed=4)[0].case.instruction != cases[0].case.instruction
+
+
+def test_the_domains_share_no_kind_and_what_cannot_be_drawn_is_known() -> None:
+    assert not set(KINDS_OF["in_domain"]) & set(Layout().withheld)
+    assert {*KINDS_OF["out_of_domain"], *UNDRAWN} == set(Layout().withheld) and UNDRAWN == ("action",)
+
+
+def test_the_query_is_another_scene_of_the_same_edit_and_its_truth_is_exact() -> None:
+    group = draw_group(0, 5, "test", kinds=("recolour",))
+    case = case_of(group, 5, 0, "in_domain")
+    assert case.example.before.tobytes() != case.case.image.tobytes()
+    before, truth, region = np.asarray(case.case.image), case.case.truth, case.region
+    assert truth is not None and region is not None
+    assert (before != truth).any() and (before == truth).all(-1)[~region].all()
+    assert (case.case.before, case.case.after) == (group.group.pairs[1].before, group.group.pairs[1].after)
+
+
+class Poisoned:
+    """Stands where an edit stands and raises at every look while it is locked."""
+
+    def __init__(self, edit: Any):
+        self.__dict__.update(_edit=edit, _locked=False)
+
+    def __getattr__(self, name: str) -> Any:
+        if self.__dict__["_locked"]:
+            raise AssertionError(f"an editor looked at {name} of a scene")
+        return getattr(self.__dict__["_edit"], name)
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        self.__dict__["_locked"] = True
+        yield
+        self.__dict__["_locked"] = False
+
+
+def test_an_editor_sees_pixels_and_words_and_no_answer(tmp_path: Path) -> None:
+    group = draw_group(0, 1, "test", kinds=("resize",))
+    poisoned = tuple(Poisoned(edit) for edit in group.edits)
+    case = case_of(replace(group, edits=poisoned), 1, 0, "out_of_domain")
+    asked: list[Request] = []
+
+    def editor(request: Request) -> Result:
+        with poisoned[0].locked(), poisoned[1].locked():
+            with pytest.raises(AssertionError, match="looked at words"):
+                _ = poisoned[1].words
+            asked.append(request)
+            return painted(request)
+
+    attempt(editor, tables._request(case, row("x", editor)))
+    (request,) = asked
+    (pair,) = request.pairs
+    assert (request.plan, request.mask, request.learned) == (None, None, None)
+    assert case.case.truth is not None
+    for picture in (request.image, pair.before, pair.after):
+        assert type(picture) is Image.Image and not picture.info
+        assert (np.asarray(picture) != case.case.truth).any()
+    assert type(request.instruction) is str
+
+
+def test_only_a_bound_may_be_shown_the_truth() -> None:
+    assert [one.label for one in table1_rows(GiePack()) if one.shown_the_truth] == [TRUTH]
+    with pytest.raises(AssertionError):
+        tables._request(draw_case(0, 0, "in_domain"), replace(row("x", painted), shown_the_truth=True))
+
+
+def test_a_broken_run_goes_on_and_a_changed_row_is_measured_anew_alone(tmp_path: Path) -> None:
+    counts = {"a": 0, "b": 0}
+
+    def counted(label: str) -> Any:
+        def edit(request: Request) -> Result:
+            counts[label] += 1
+            return painted(request)
+
+        return edit
+
+    def measured(strength: float = 1.0, n: int = 3, seed: int = 0) -> dict[str, Any]:
+        rows = (row("a", counted("a")), row("b", counted("b"), strength=strength))
+        return tables.measure("instructgie-table1", GiePack(), tmp_path, n, seed, rows=rows)
+
+    first = measured()
+    assert counts == {"a": 3, "b": 3}
+    log = tmp_path / "instructgie" / "b.jsonl"
+    lines = log.read_text().splitlines()
+    log.write_text("\n".join(lines[:3]) + "\n" + lines[3][:20])
+    again = measured()
+    assert counts == {"a": 3, "b": 4}
+    assert _without_seconds(again["groups"]) == _without_seconds(first["groups"])
+    measured(strength=2.0)
+    assert counts == {"a": 3, "b": 7}
+    measured(strength=2.0, seed=1)
+    assert counts == {"a": 6, "b": 10}
+
+
+def _without_seconds(groups: dict[str, Any]) -> dict[str, Any]:
+    return {
+        title: {label: {k: v for k, v in row.items() if k != "seconds"} for label, row in group["rows"].items()}
+        for title, group in groups.items()
+    }
+
+
+def test_a_row_is_a_function_of_its_seed(tmp_path: Path) -> None:
+    made = []
+    for place, seed in (("a", 0), ("b", 0), ("c", 1)):
+        tables.measure("instructgie-table1", GiePack(), tmp_path / place, 2, seed, rows=(row("x", painted),))
+        made.append((tmp_path / place / "instructgie" / "x" / "0001.png").read_bytes())
+    assert made[0] == made[1] != made[2]
+
+
+def test_figures_equal_a_naive_computation(tmp_path: Path) -> None:
+    n = 40
+    report = tables.measure("instructgie-table1", GiePack(), tmp_path, n, rows=(row("x", painted),))
+    figures = report["groups"]["in the domain"]["rows"]["x"]
+    cases = [case for case in drawn(n) if case.domain == "in_domain"]
+    results = [painted(case.asked()).decoded for case in cases]
+    truths = [np.asarray(case.case.truth) for case in cases]
+    tool = MeanColours()
+
+    apart = [psnr(np.asarray(picture), truth) for picture, truth in zip(results, truths, strict=True)]
+    assert figures["PSNR"]["value"] == pytest.approx(np.mean(apart)) and figures["PSNR"]["n"] == n // 2
+    directions = []
+    for case, picture in zip(cases, results, strict=True):
+        seen = tool.embed_images([case.case.image, picture])
+        said = tool.embed_texts([case.case.before, case.case.after])
+        directions.append(clip_direction(*seen, *said))
+    assert figures["CLIP direction"]["value"] == pytest.approx(np.mean(directions))
+
+    x = tool.pooled(results).numpy()
+    y = tool.pooled([Image.fromarray(truth) for truth in truths]).numpy()
+
+    def kernel(a: np.ndarray, b: np.ndarray) -> float:
+        return float((a @ b / 3 + 1) ** 3)
+
+    m = len(x)
+    within = sum(kernel(s[i], s[j]) for s in (x, y) for i in range(m) for j in range(m) if i != j) / (m * (m - 1))
+    between = sum(kernel(a, b) for a in x for b in y) / m**2
+    assert figures["KID"]["value"] == pytest.approx(1000 * (within - 2 * between), rel=1e-6)
+    covariance = [np.cov(s, rowvar=False) for s in (x, y)]
+    root = np.sqrt(np.linalg.eigvals(covariance[0] @ covariance[1]).astype(complex)).sum().real
+    fid = np.square(x.mean(0) - y.mean(0)).sum() + np.trace(covariance[0] + covariance[1]) - 2 * root
+    assert figures["FID"]["value"] == pytest.approx(fid, rel=1e-3)
+    assert figures["FID"]["low"] <= figures["FID"]["value"] <= figures["FID"]["high"]
+
+
+def test_the_bounds_bound(tmp_path: Path) -> None:
+    report = tables.measure("instructgie-table1", GiePack(), tmp_path, 2, rows=gie_rows.bounds(GiePack()))
+    rows = report["groups"]["in the domain"]["rows"]
+    assert rows["no edit"]["CLIP direction"]["value"] == 0 and "seconds" not in rows["no edit"]
+    assert set(rows) == {"no edit", "autoencoder round trip", TRUTH}
+    pictures = tmp_path / "instructgie"
+    trips = [(pictures / tables.slug(label) / "0000.png").read_bytes() for label in ("autoencoder round trip", TRUTH)]
+    assert trips[0] != trips[1]
+
+
+def test_a_refusal_counts_as_no_edit_and_leaves_its_place_on_the_page_empty(tmp_path: Path) -> None:
+    def refuse(request: Request) -> Result:
+        raise PlanError("not understood")
+
+    rows = (gie_rows.bounds(GiePack())[0], row("x", refuse))
+    report = tables.measure("instructgie-table1", GiePack(), tmp_path, 2, rows=rows)
+    mine, nothing = (report["groups"]["in the domain"]["rows"][label] for label in ("x", "no edit"))
+    assert mine["refused"]["value"] == 1 and mine["PSNR"] == nothing["PSNR"]
+    assert (tmp_path / "instructgie-table1.html").read_text().count('aria-label="refused"') == 2
+
+
+def test_table_1_has_all_rows_and_asks_every_method_the_same(tmp_path: Path, fakes: list[Fake]) -> None:
+    pack = GiePack(defaults={
+        "instructgie": {"guidance": 3.0}, "instructpix2pix": {"guidance": 7.0, "steps": 9},
+        "instruct_in_context": {"guidance": 2.0},
+    })  # fmt: skip
+    told = bench.run("instructgie-table1", pack, tmp_path, n=2)
+    assert [fake.settings for fake in fakes] == [
+        {}, {"guidance": 2.0, "steps": 9, "taught_by": "visual_prompts"}, {}, {"guidance": 3.0}
+    ]  # fmt: skip
+    assert len({tuple((r.instruction, r.seed, r.image.tobytes()) for r in fake.asked) for fake in fakes}) == 1
+    report = json.loads((tmp_path / "instructgie-table1.json").read_text())
+    assert list(report["groups"]["out of the domain"]["rows"]) == [one.label for one in table1_rows(pack)]
+    assert "| InstructGIE | 7.57 | 0.27 |" in told["table"] and "action: the drawn world cannot" in told["table"]
+    page = (tmp_path / "instructgie-table1.html").read_text()
+    assert page.count("<h3>") == 2 and page.count("<figcaption>example, after</figcaption>") == 2
+    assert all(Path(file).is_file() for file in told["files"]) and len(told["files"]) == 3
+
+
+def test_what_is_missing_costs_its_own_row_and_is_said(
+    tmp_path: Path, fakes: list[Fake], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Roleless(Fake):
+        def __call__(self, request: Request) -> Result:
+            raise PackError("the pack 'toy' has no prompt_diffusion")
+
+    monkeypatch.setattr(gie_rows, "EDITORS", {"sdedit": Fake, "promptdiffusion": Roleless})
+    report = tables.measure("instructgie-table1", GiePack(), tmp_path, 1)
+    labels = list(report["groups"]["in the domain"]["rows"])
+    assert labels == ["no edit", "autoencoder round trip", TRUTH, "SDEdit"]
+    said = "\n".join(report["remarks"])
+    assert "not measured, InstructGIE: this version has no method 'instructgie'" in said
+    assert "not measured, Prompt Diffusion: the pack 'toy' has no prompt_diffusion" in said
+
+
+def test_a_setting_that_a_method_does_not_know_costs_its_row(tmp_path: Path) -> None:
+    pack = GiePack(defaults={"sdedit": {"colour": "blue"}})
+    with pytest.raises(PackError, match="colour"):
+        gie_rows.editor_of("sdedit", pack, gie_rows.of_pack(pack, "sdedit"))
+
+
+def _controls(folder: Path, names: tuple[str, ...]) -> Path:
+    for name in names:
+        (folder / name).mkdir(parents=True)
+        (folder / name / "config.json").write_text("{}")
+        (folder / name / "model.safetensors").write_bytes(name.encode())
+    return folder
+
+
+def test_each_ablation_takes_its_own_control_and_changes_one_thing(tmp_path: Path, fakes: list[Fake]) -> None:
+    controls = _controls(tmp_path / "controls", tuple(one.folder for one in ABLATIONS))
+    bench.run("instructgie-table2", GiePack(), tmp_path, n=1, ablations=controls)
+    asked = {fake.pack.name: fake.settings for fake in fakes}
+    wanted = {f"toy with {one.folder}": {} for one in ABLATIONS} | {"toy": {}}
+    assert asked == wanted | {"toy with without-liu": {"unify": False}}
+    report = json.loads((tmp_path / "instructgie-table2.json").read_text())
+    assert list(report["groups"]["in the domain"]["rows"])[3:] == list(PUBLISHED["instructgie-table2"])
+    hashes = [report["rows"][one.label]["control"] for one in ABLATIONS]
+    assert len(set(hashes)) == 4 and all(hashes)
+
+
+def test_a_missing_control_is_said_and_keeps_what_was_measured(tmp_path: Path, fakes: list[Fake]) -> None:
+    controls = _controls(tmp_path / "controls", ("without-esm",))
+    report = tables.measure("instructgie-table2", GiePack(), tmp_path, 1, ablations=controls)
+    said = "\n".join(report["remarks"])
+    assert "not measured, w/o LIU: " in said and "without-liu holds no control branch" in said
+    log = (tmp_path / "instructgie" / "w-o-esm.jsonl").read_text()
+    without = tables.measure("instructgie-table2", GiePack(), tmp_path, 1)
+    assert "w/o ESM" not in without["groups"]["in the domain"]["rows"]
+    assert any("--ablations" in remark for remark in without["remarks"])
+    assert (tmp_path / "instructgie" / "w-o-esm.jsonl").read_text() == log
+
+
+def test_a_control_that_was_trained_again_is_measured_again_and_the_whole_is_not(
+    tmp_path: Path, fakes: list[Fake]
+) -> None:
+    controls = _controls(tmp_path / "controls", ("without-sam",))
+
+    def asked() -> dict[str, int]:
+        fakes.clear()
+        tables.measure("instructgie-table2", GiePack(), tmp_path, 2, ablations=controls)
+        return {fake.pack.name: len(fake.asked) for fake in fakes}
+
+    assert asked() == {"toy with without-sam": 2, "toy": 2}
+    assert asked() == {"toy with without-sam": 0, "toy": 0}
+    (controls / "without-sam" / "model.safetensors").write_bytes(b"other")
+    assert asked() == {"toy with without-sam": 2, "toy": 0}
+
+
+def test_a_control_may_lie_in_the_pack_that_it_was_trained_into(tmp_path: Path) -> None:
+    assert gie_rows.control_folder(tmp_path) == tmp_path
+    (tmp_path / "incontext").mkdir()
+    assert gie_rows.control_folder(tmp_path) == tmp_path / "incontext"
+
+
+def test_a_set_of_visual_prompts_is_read_grid_by_grid(tmp_path: Path) -> None:
+    layout = Layout(quadrant=16, test=0.5)
+    make(tmp_path / "set", order(14, 0, layout))
+    cases = read_cases(tmp_path / "set", 6)
+    assert [case.domain for case in cases[:2]] == ["in_domain", "out_of_domain"] and len(cases) == 6
+    lines = (tmp_path / "set" / "grids" / "in_domain" / "test" / "metadata.jsonl").read_text().splitlines()
+    first, line = cases[0], json.loads(lines[0])
+    assert (first.case.instruction, first.case.after) == (line["instruction"], line["caption_after"])
+    pair = f"{line['group']:06d}-{line['pair']}"
+    with Image.open(tmp_path / "set" / "pairs" / f"{pair}_after.png") as after:
+        assert first.case.truth is not None and (np.asarray(after.convert("RGB")) == first.case.truth).all()
+    with Image.open(tmp_path / "set" / "pairs" / f"{line['group']:06d}-{line['example']}_before.png") as before:
+        assert before.convert("RGB").tobytes() == first.example.before.tobytes()
+    assert [case.seed for case in read_cases(tmp_path / "set", 2, seed=1)] == [1_000_000, 1_000_001]
+
+
+def test_a_folder_that_is_no_set_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(RequestError, match="make visual-prompts"):
+        read_cases(tmp_path, 2)
+    folder = tmp_path / "grids" / "in_domain" / "test"
+    folder.mkdir(parents=True)
+    (folder / "metadata.jsonl").write_text('{"file_name": "0.png"}\n')
+    with pytest.raises(RequestError, match="line 1"):
+        read_cases(tmp_path, 2)
+
+
+def test_ablations_belong_to_one_table(tmp_path: Path) -> None:
+    with pytest.raises(RequestError, match="leave --ablations out"):
+        bench.run("instructgie-table1", GiePack(), tmp_path, ablations=tmp_path)
+
+
+def test_every_case_is_in_its_domain_and_in_its_kind() -> None:
+    cases = drawn(12)
+    groups = groups_of(cases)
+    assert list(groups)[:2] == ["in the domain", "out of the domain"]
+    assert sum(len(numbers) for title, numbers in groups.items() if "," in title) == 12
+    assert groups["out of the domain, add"] == [1, 9]
+
+
+def test_the_columns_are_the_papers_and_the_exact_ones() -> None:
+    labels = " ".join(column.label for column in COLUMNS.values())
+    for wanted in ("FID", "KID", "CLIP directional similarity", "PSNR", "SSIM", "LPIPS", "the pack's own", "seconds"):
+        assert wanted in labels
