@@ -15,7 +15,7 @@ import numpy as np
 import torch
 
 from ..errors import NothingFound, PackError, PlanError
-from ..roles import Pack
+from ..roles import Pack, Panoptic
 from ..values import Request, Result
 from ..vision.judge import Judge
 from ..vision.perceptual import Perceptual
@@ -23,8 +23,10 @@ from .statistics import Figure, mean, share
 
 
 class BenchPack(Pack, Protocol):
-    """A pack with what only the bench may use."""
+    """A pack with what only the bench and the training of in-context models use."""
 
+    @property
+    def panoptic(self) -> Panoptic: ...
     @property
     def judge(self) -> Judge: ...
     @property
