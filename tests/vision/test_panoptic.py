@@ -115,6 +115,7 @@ def test_two_pictures_are_learned_by_heart() -> None:
             if (owners == number).sum() > 300:
                 assert max(iou(segment.mask, (owners == number).numpy()) for segment in found) > 0.7
     true = {tuple(panoptic.NOUNS)[int(noun)] for noun in seen.nouns.flatten() if noun >= 0}
+    true |= {SURFACES[int(number) - 1] for number in seen.classes.unique() if 0 < number < panoptic.UNKNOWN}
     assert true <= names
 
 

@@ -65,10 +65,9 @@ class PanopticNet(nn.Module):
         self.out = nn.Conv2d(config.fused, 4 + len(config.surfaces), 1)
         self.encoder = ImageEncoder(config.widths, config.blocks)
         self.noun = nn.Linear(config.widths[-1], len(config.nouns))
-        nn.init.zeros_(self.out.weight)
-        with torch.no_grad():
-            self.out.bias.zero_()  # type: ignore[union-attr]
-            self.out.bias[0] = -4.0  # type: ignore[index]
+        with torch.no_grad():  # no middles and no offsets at first; surfaces from the first step on
+            self.out.weight[:3] = 0
+            self.out.bias.copy_(torch.tensor([-4.0] + [0.0] * (3 + len(config.surfaces))))  # type: ignore[union-attr]
 
     def forward(self, pictures: Tensor) -> Regions:
         x = self.scene.stem(pictures)
