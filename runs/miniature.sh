@@ -42,6 +42,7 @@ train instruct "${INSTRUCT:-60}"   # starts from text_to_image
 train inpaint "${INPAINT:-45}"     # starts from text_to_image
 train detector "${DETECTOR:-45}"
 train segmenter "${SEGMENTER:-30}"
+train panoptic "${PANOPTIC:-20}" # starts from the detector's encoders
 train captioner "${CAPTIONER:-20}"
 train language "${PLANNER:-20}"
 train judge "${JUDGE:-30}"

@@ -4,6 +4,7 @@ instructedit  the protocol of docs/protocol.md: InstructEdit, its ablations, Ins
 instructedit-table1  Table 1 of InstructEdit: all baselines and bounds, on the thirty and on drawn scenes
 instructbrush-table1, -table2, -table4  InstructBrush on TOP-Bench: few-shot, ablations, one-shot; n are effects
 instructgie-table1, -table2  InstructGIE on visual prompts, in its domain and out of it: baselines; ablations
+erf           effective receptive fields of three kinds of encoder: InstructGIE's Fig. 3; n are visual prompts
 pack          every model of a pack by itself
 judge         how far the judge can be trusted
 tune          settings chosen on validation, written into the pack folder's defaults.json
@@ -18,7 +19,7 @@ from ..errors import PackError, RequestError
 
 TABLES = {
     "instructedit": 200, "instructedit-table1": 200, "instructbrush-table1": 25, "instructbrush-table2": 25,
-    "instructbrush-table4": 25, "instructgie-table1": 200, "instructgie-table2": 200, "pack": 200,
+    "instructbrush-table4": 25, "instructgie-table1": 200, "instructgie-table2": 200, "erf": 24, "pack": 200,
     "judge": 300, "tune": 24, "card": 1,
 }  # fmt: skip
 """The tables by name, with the number of scenes, or effects, each is measured on when none is asked for."""
@@ -77,6 +78,12 @@ def run(
         report = visual.measure(name, pack, output, count, seed, watch, cases, ablations)
         files = [str(output / f"{name}.{suffix}") for suffix in ("json", "md", "html")]
         return {"table": f"\n{visual.markdown(report)}\n", "files": files}
+    if name == "erf":
+        from . import erf
+
+        report = erf.measure(pack, output, count, seed, watch)
+        files = [str(output / f"erf.{suffix}") for suffix in ("json", "png")]
+        return {"table": f"\n{erf.markdown(report)}\n", "not measured": report["not measured"], "files": files}
     if name == "pack":
         from . import pack as models
 

@@ -12,7 +12,7 @@ from ..data.scenes import draw_scene, render
 from ..editors.requests import Watch, unwatched
 from ..errors import PackError
 from ..language.rules import Rules
-from . import card, clip, language, painters, vision
+from . import card, clip, language, painters, panoptic, vision
 from .judge import round_trip, score_judge
 from .metrics import psnr
 from .statistics import Figure, mean
@@ -48,6 +48,10 @@ def _vision(pack: BenchPack, n: int, seed: int) -> dict[str, Any]:
             "right object": _group(vision.right_object(segmenter, max(1, n // 4), seed=seed)),
         }
     return rows
+
+
+def _panoptic(pack: BenchPack, n: int, seed: int) -> dict[str, Any]:
+    return _group(panoptic.panoptic_quality(pack.panoptic, n, seed=seed))
 
 
 def _captions(pack: BenchPack, n: int, seed: int) -> dict[str, Any]:
@@ -87,6 +91,7 @@ PARTS: Mapping[str, Part] = {
     "inversion": _inversion,
     "language": _language,
     "vision": _vision,
+    "panoptic": _panoptic,
     "captions": _captions,
     "clip": _clip,
     "judge": _judge,
@@ -148,6 +153,9 @@ def figures(parts: Mapping[str, Any]) -> dict[str, str]:
     for column, group in parts.get("vision", {}).get("segmenter", {}).items():
         unit = "" if column == "mask IoU" else "share"
         said |= {f"segmenter, {column}, {name}": card.in_words(figure, unit) for name, figure in group.items()}
+    for name, figure in parts.get("panoptic", {}).items():
+        if name != "not measured":
+            said[f"panoptic quality, {name}"] = card.in_words(figure, "")
     for name, figure in parts.get("captions", {}).items():
         if name != "not measured":
             said[f"captioner, {name}"] = card.in_words(figure)

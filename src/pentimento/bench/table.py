@@ -17,7 +17,7 @@ from PIL import Image
 from torch import Tensor
 
 from ..errors import NothingFound, PackError, PlanError
-from ..roles import Clip, Pack
+from ..roles import Clip, Pack, Panoptic
 from ..values import Request, Result
 from ..vision.judge import Judge
 from ..vision.perceptual import Perceptual
@@ -30,8 +30,10 @@ FEWEST = 20
 
 
 class BenchPack(Pack, Protocol):
-    """A pack with what only the bench may use."""
+    """A pack with what only the bench and the training of in-context models use."""
 
+    @property
+    def panoptic(self) -> Panoptic: ...
     @property
     def judge(self) -> Judge: ...
     @property

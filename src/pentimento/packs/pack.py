@@ -35,6 +35,7 @@ OWN_KINDS: Mapping[str, str] = {
     "chat": "pentimento.language.chat",
     "dense_detector": "pentimento.vision.detector",
     "crop_segmenter": "pentimento.vision.segmenter",
+    "centre_panoptic": "pentimento.vision.panoptic",
     "word_captioner": "pentimento.vision.captioner",
     "clip": "pentimento.vision.clip",
     "factor_judge": "pentimento.vision.judge",

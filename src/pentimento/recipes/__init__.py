@@ -21,7 +21,7 @@ RECIPES = {
     name: f"pentimento.recipes.{name}"
     for name in (
         "autoencoder", "clip", "text_to_image", "instruct", "inpaint", "detector",
-        "segmenter", "captioner", "language", "judge", "perceptual",
+        "segmenter", "panoptic", "captioner", "language", "judge", "perceptual",
     )
 }  # fmt: skip
 
