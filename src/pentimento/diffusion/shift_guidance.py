@@ -1,4 +1,4 @@
-"""Sampling that is guided by an example's editing shift (InstructGIE Sec. 4.1: "can further guide the sampling process")."""
+"""Sampling guided by an example's editing shift (InstructGIE Sec. 4.1: it "can further guide the sampling process")."""
 
 import torch
 from torch import Tensor

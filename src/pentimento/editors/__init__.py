@@ -1,9 +1,9 @@
 """One file a method, each reading like its paper's method section; `EDITORS` names them for doors and tables.
 
 An editor is frozen settings with a `pack`; calling it edits. `needs` says what a request must bring, one of these or
-several: an "instruction", a "learned" one, an "example". `works_from` says what is worked out of the instruction before:
-its "plan" and the segmenter's "mask". There is no base class: tests/editors/test_contract.py holds what all of them
-promise.
+several: an "instruction", a "learned" one, an "example". `works_from` says what is worked out of the instruction
+before: its "plan" and the segmenter's "mask". There is no base class: tests/editors/test_contract.py holds what all of
+them promise.
 """
 
 from .diffedit import DiffEdit

@@ -70,7 +70,7 @@ def by_planner(planner: Planner, model: str) -> Answerer:
 
 
 def unifier_of(pack: Pack) -> Answerer:
-    """l' = U(l) by the pack's language model, else by its planner (InstructGIE Eq. 6); without either l stays as it is."""
+    """l' = U(l) by the pack's language model, else by its planner (InstructGIE Eq. 6); without either l stays."""
     model = f"{pack.name} {pack.hash}"
     try:
         return by_language_model(pack.chat, model)

@@ -1,7 +1,7 @@
 """Control branches beside a frozen latent diffusion model, as `roles.InContext` (roles incontext, prompt_diffusion).
 
 A branch's folder holds config.json, which says how it is built, and the weights of the branch alone. Nobody has
-published any: the recipes `instructgie` and `prompt_diffusion` write such folders, for whatever model they stand beside.
+published any: the recipes `instructgie` and `prompt_diffusion` write such folders, for any model to stand beside.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -65,7 +65,7 @@ def build_control(config: ControlConfig, base: LatentDiffusion) -> nn.Module:
 
 
 def conditions(config: ControlConfig, pixels: Tensor, latents: Callable[[], Tensor]) -> tuple[Tensor, ...]:
-    """What the branch sees of visual prompts, given as pixels (b, 3, 2 size, 2 size) in [-1, 1], or as their latents."""
+    """What the branch sees of visual prompts: their pixels (b, 3, 2 size, 2 size) in [-1, 1], or their latents."""
     match config.control:
         case "rcldm":
             return (latents(),)

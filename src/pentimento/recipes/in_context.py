@@ -64,8 +64,8 @@ class Batch:
 
 @dataclass(frozen=True)
 class Noised:
-    """A batch on its way through the model: what was noised, x_t (b, c, h, w) at t (b,) with which noise, the noise that
-    was predicted, and whose pair is dropped, bool (b,)."""
+    """A batch on its way through the model: x_t (b, c, h, w) at t (b,), its noise, the noise that was predicted, and
+    `no_pair`, bool (b,): whose example pair is dropped."""
 
     x_t: Tensor
     t: Tensor

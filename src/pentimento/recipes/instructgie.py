@@ -33,9 +33,8 @@ It says nothing of a warm-up, of how many grids of a batch its two losses look a
 class Settings(InContextSettings):
     """The miniature's: the lightest VSS block, and the two losses in pixels on a quarter of each batch.
 
-    The ablations of Table 2: `rcldm=false` is a plain ControlNet, `shift=0` is without editing-shift matching, `unify=0`
-    without language instruction unification, `area=0` without selective-area matching. `areas` says whose masks the
-    last one uses.
+    The ablations of Table 2: `rcldm=false` is a plain ControlNet, `shift=0` leaves out editing-shift matching,
+    `unify=0` language instruction unification, `area=0` selective-area matching. `areas` says whose masks that uses.
     """
 
     unify: Fraction = Field(0.5, description="share of each batch whose instructions are unified; 0 asks nobody")

@@ -1,5 +1,5 @@
-"""Prompt Diffusion's control branch beside the frozen text-to-image model, in its original configuration: the noise loss
-on the answer alone (Wang et al. 2023; the baseline of InstructGIE's Table 1). Trained on InstructGIE's pairs."""
+"""Prompt Diffusion's control branch beside the frozen text-to-image model, in its original configuration: the loss on
+the answer's noise alone (Wang et al. 2023; a baseline of InstructGIE's Table 1). Trained on InstructGIE's pairs."""
 
 from pathlib import Path
 

@@ -43,7 +43,7 @@ Areas = Literal["panoptic", "drawn"]
 """Whose masks say where details matter: the pack's panoptic model's, as in the paper, or the drawn world's own."""
 SEED = 0
 LIVING = frozenset(name for name, noun in NOUNS.items() if noun.group in ("person", "animal", "insect"))
-"""The selected classes (InstructGIE Sec. 4.3), told by the world itself where the paper asks a language model (Eq. 8)."""
+"""The selected classes (InstructGIE Sec. 4.3), told by the world itself; the paper asks a language model (Eq. 8)."""
 
 
 @dataclass(frozen=True)
