@@ -66,7 +66,6 @@ def job(settings: Settings, pack_dir: Path) -> Job:
         widened(source, net)
     alphas = alphas_cumprod(pack_dir / "scheduler")
     painter = Painter(net, text_encoder(tokens, folder / "text_encoder", source_folder / "text_encoder"), alphas)
-    painter.head = nn.Identity()  # it would learn nothing here
     prompts = drawn_prompts(settings.data, settings.groups, settings.quadrant, settings.workers)
     vae = autoencoder_of(pack_dir)
     latents = pair_latents(prompts, vae)
