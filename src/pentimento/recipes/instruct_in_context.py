@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from pydantic import Field
-from torch import Tensor, nn
+from torch import Tensor
 
 from ..data.visual_prompts import Layout
 from ..diffusion.guidance import dual
