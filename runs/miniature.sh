@@ -18,8 +18,8 @@ PYTHON=${PYTHON:-python}
 # each time (a fifth more pictures a second on a CPU).
 export GLIBC_TUNABLES=${GLIBC_TUNABLES:-glibc.malloc.hugetlb=1:glibc.malloc.mmap_max=0:glibc.malloc.trim_threshold=100000000000:glibc.malloc.top_pad=268435456}
 
-train() { # RECIPE MINUTES
-    "$PYTHON" -m pentimento train "$1" --pack-dir "$PACK" --minutes "$2" --set "workers=$WORKERS"
+train() { # RECIPE MINUTES [OPTION...]
+    "$PYTHON" -m pentimento train "$1" --pack-dir "$PACK" --minutes "$2" --set "workers=$WORKERS" "${@:3}"
 }
 bench() { # TABLE
     "$PYTHON" -m pentimento bench "$1" --pack "$PACK" --output "$OUT"
@@ -45,6 +45,9 @@ train segmenter "${SEGMENTER:-30}"
 train panoptic "${PANOPTIC:-20}" # starts from the detector's encoders
 train captioner "${CAPTIONER:-20}"
 train language "${PLANNER:-20}"
+train instructgie "${INCONTEXT:-45}" --set "areas=${AREAS:-panoptic}" # these three stand on all of the above
+train prompt_diffusion "${PROMPTDIFFUSION:-30}"
+train instruct_in_context "${INSTRUCTINCONTEXT:-30}" # starts from text_to_image
 train judge "${JUDGE:-30}"
 train perceptual "${PERCEPTUAL:-15}"
 

@@ -59,6 +59,18 @@ class Words:
         return nullcontext()
 
 
+@dataclass(eq=False)
+class Shown(Words):
+    """The same beside a visual prompt, of which it sees the mean; `prompts` are those that it was shown."""
+
+    canvas: int = 2
+    prompts: list[Tensor] = field(default_factory=list)
+
+    def prompted(self, prompt: Tensor) -> Any:
+        self.prompts.append(prompt)
+        return lambda x, t, text: self.denoise(x, t, text) + prompt.mean()
+
+
 @dataclass(frozen=True)
 class HalfSegmenter:
     """Finds the left half of any picture, the right half for `which` right, and no zebra."""
@@ -97,6 +109,9 @@ def fake_pack() -> Any:
         defaults={"instructedit": {"steps": 4}, "instructpix2pix": {"steps": 3}},
         text_to_image=model,
         instruct=model,
+        incontext=Shown(),
+        prompt_diffusion=Shown(canvas=1),
+        chat=lambda talk, kind: '{"instruction": "turn the cat into a tiger"}',
         segmenter=HalfSegmenter(),
         planner=RegexPlanner(),
         captioner=SimpleNamespace(ask=lambda image, prompt: "photo" if prompt.endswith("?") else "a cat"),

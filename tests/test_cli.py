@@ -12,6 +12,7 @@ from PIL import Image
 
 from conftest import source_environment
 from pentimento import cli, images, studio
+from pentimento.errors import PackError
 from pentimento.values import Plan
 from toy import ToyPack, toy_picture
 
@@ -282,6 +283,68 @@ def test_what_was_converted_is_said(run: Any) -> None:
 def test_a_sheet_shows_before_plan_mask_and_after(run: Any) -> None:
     assert run("edit", "in.png", TIGER, "-o", "out.png", "--sheet", "sheet.png").status == 0
     assert images.open_picture("sheet.png").image.width > 4 * 300
+
+
+@pytest.fixture
+def pair(run: Any) -> tuple[str, str]:
+    """before.png and after.png of one size, another than in.png's, and small.png."""
+    for name, size, seed in (("before.png", (60, 30), 1), ("after.png", (60, 30), 2), ("small.png", (30, 30), 3)):
+        toy_picture(*size, seed=seed).save(name)
+    return "before.png", "after.png"
+
+
+def test_an_example_is_followed_with_words_or_without(run: Any, pair: tuple[str, str], fake_pack: Any) -> None:
+    assert run("edit", "in.png", "--example", *pair, "-o", "out.png").status == 0
+    record = studio.record_of("out.png")
+    assert (record.method, record.instruction, record.example) == ("instructgie", "", pair)
+    assert run("edit", "in.png", TIGER, "--example", *pair, "-o", "more.png").status == 0
+    assert studio.record_of("more.png").edits[0]["unified"] == "turn the cat into a tiger"
+    done = run("edit", "in.png", TIGER, "--example", *pair, "--method", "promptdiffusion", "-o", "other.png")
+    assert done.status == 0 and studio.record_of("other.png").method == "promptdiffusion"
+    assert len(fake_pack.incontext.prompts) == 2 and len(fake_pack.prompt_diffusion.prompts) == 1
+
+
+def test_methods_that_take_an_example_need_none(run: Any) -> None:
+    assert run("edit", "in.png", TIGER, "--method", "instructgie", "-o", "out.png").status == 0
+    assert studio.record_of("out.png").example == ()
+
+
+def test_an_edit_by_example_is_repeated_as_long_as_its_example_is_there(run: Any, pair: tuple[str, str]) -> None:
+    run("edit", "in.png", "--example", *pair, "--seed", "3", "-o", "made.png")
+    assert run("again", "made.png").out == "identical to made.png\n"
+    toy_picture(60, 30, seed=9).save("after.png")
+    assert "other pictures in before.png and after.png" in refused(run("again", "made.png"))
+    Path("after.png").unlink()
+    assert "its example was after.png, which is not there" in refused(run("again", "made.png"))
+
+
+@pytest.mark.parametrize(
+    ("words", "named"),
+    [
+        (("--example", "before.png", "small.png"), "different sizes, 60x30 and 30x30"),
+        (("--example", "before.png", "missing.png"), "missing.png"),
+        (("--example", "before.png", "after.png", "--method", "sdedit"), "sdedit looks at no example"),
+        (("--method", "instructgie"), "instruction"),
+    ],
+)
+def test_an_example_that_cannot_be_used_is_refused(
+    run: Any, pair: tuple[str, str], words: tuple[str, ...], named: str
+) -> None:
+    assert named in refused(run("edit", "in.png", *words, "-o", "out.png"))
+
+
+def test_a_pack_without_an_in_context_model_is_refused_by_name(
+    run: Any, pair: tuple[str, str], workshop: studio.Studio, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bare = Bare()
+    monkeypatch.setattr(studio, "open_studio", lambda *given: studio.Studio(bare, "miniature", "cpu", "fp32"))
+    assert "has no incontext" in refused(run("edit", "in.png", "--example", *pair, "-o", "out.png"))
+
+
+class Bare(ToyPack):
+    @property
+    def incontext(self) -> Any:
+        raise PackError("the pack toy has no incontext")
 
 
 @pytest.fixture

@@ -68,7 +68,8 @@ def test_the_quick_commands_of_the_readme_run_one_after_the_other(
     workshop.pack.planner = Rules()  # the fake pack's own knows one sentence
     monkeypatch.chdir(photo.parent)
     Path("photos").mkdir()
-    Image.open(photo).save("photos/one.png")
+    for name in ("one", "before", "after"):
+        Image.open(photo).save(f"photos/{name}.png")
     for words in our_lines("README.md"):
         if words[0] in SLOW or words in learning_lines():
             continue

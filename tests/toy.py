@@ -18,6 +18,7 @@ from PIL import Image
 from torch import Tensor
 
 from pentimento.diffusion.attention import Kept, cross_attentions
+from pentimento.diffusion.grids import by_quadrant, quadrants
 from pentimento.diffusion.schedule import scaled_linear_alphas_cumprod
 from pentimento.errors import NothingFound, PackError, PlanError
 from pentimento.values import Box, Found, Learned, Plan, Word
@@ -100,6 +101,36 @@ class ToyDiffusion:
         return Kept(self.unet)
 
 
+@dataclass(frozen=True, eq=False)
+class ToyInContext:
+    """A model that adds what it sees of a visual prompt to its noisy latents; `prompts` are those that it was shown."""
+
+    canvas: int = 2
+    unet: UNet2DConditionModel = field(default_factory=lambda: denoiser_network(seed=4))
+    autoencoder: Any = field(default_factory=ToyAutoencoder)
+    size: int = SIZE
+    alphas_cumprod: Tensor = field(default_factory=scaled_linear_alphas_cumprod)
+    prompts: list[Tensor] = field(default_factory=list)
+    texts: list[str] = field(default_factory=list)
+
+    def encode_text(self, texts: Sequence[str]) -> Tensor:
+        self.texts.extend(texts)
+        return ToyDiffusion(self.unet).encode_text(texts)
+
+    def prompted(self, prompt: Tensor) -> Callable[[Tensor, Tensor, Tensor], Tensor]:
+        self.prompts.append(prompt)
+        grid = by_quadrant(self.autoencoder.encode, prompt)
+        parts = quadrants(grid)
+        seen = grid if self.canvas == 2 else parts.in1 + parts.out0 - parts.in0
+        return lambda x, t, text: self.unet(x + 0.3 * seen, t, encoder_hidden_states=text).sample
+
+    def decode_pixels(self, latents: Tensor) -> Tensor:
+        return self.autoencoder.network.decode(latents / self.autoencoder.scaling_factor).sample
+
+    def same_texts(self) -> AbstractContextManager[Any]:
+        return Kept(self.unet)
+
+
 class ToySegmenter:
     """Finds the middle half of the picture whatever it is asked for, except "unicorn"."""
 
@@ -162,6 +193,22 @@ class ToyPack:
     @cached_property
     def inpaint(self) -> ToyDiffusion:
         return ToyDiffusion(denoiser_network(in_channels=2 * CHANNELS + 1, seed=3))
+
+    @cached_property
+    def incontext(self) -> ToyInContext:
+        return ToyInContext()
+
+    @cached_property
+    def prompt_diffusion(self) -> ToyInContext:
+        return ToyInContext(canvas=1)
+
+    @cached_property
+    def instruct_in_context(self) -> ToyDiffusion:
+        return ToyDiffusion(denoiser_network(in_channels=2 * CHANNELS, seed=5))
+
+    @property
+    def chat(self) -> Any:
+        raise PackError("the pack toy has no language model that writes")
 
     @property
     def captioner(self) -> Any:

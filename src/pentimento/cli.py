@@ -83,7 +83,11 @@ def edit(
     ],
     output: Annotated[Path, typer.Option("--output", "-o", help="A .png file; a folder for several results.")],
     method: Annotated[
-        str, typer.Option(help="The editor; instructedit, or the one that learned. 'pentimento packs' lists them.")
+        str,
+        typer.Option(
+            help="The editor; instructedit, the one that learned, or instructgie for an example. "
+            "'pentimento packs' lists them."
+        ),
     ] = "",
     seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same picture.")] = 0,
     n: Annotated[int, typer.Option("--n", min=1, max=1000, help="Variants, with seeds SEED, SEED + 1, ...")] = 1,
@@ -92,6 +96,10 @@ def edit(
     plan: Annotated[Path | None, typer.Option(help="A plan as 'plan --json' prints it; skips the planner.")] = None,
     learned: Annotated[
         Path | None, typer.Option(help="An instruction that 'pentimento learn' made; words may follow it.")
+    ] = None,
+    example: Annotated[
+        tuple[Path, Path] | None,
+        typer.Option(metavar="BEFORE AFTER", help="A pair that shows the edit; words may be left out then."),
     ] = None,
     strength: Annotated[float | None, typer.Option(help="Of a learned instruction: below 1 weaker.")] = None,
     description: Annotated[str, typer.Option(help="What the picture shows: 'photo of ...'.")] = "",
@@ -110,7 +118,7 @@ def edit(
     from . import images, studio
     from .settings import assignments
 
-    pictures, instruction = split_words(words, wordless=plan is not None or learned is not None)
+    pictures, instruction = split_words(words, wordless=any(one is not None for one in (plan, learned, example)))
     jobs = place(gather(pictures), output, seed, n)
     for path in [path for job in jobs for path in job.outputs] + ([sheet] if sheet else []):
         images.check_writable(path)
@@ -123,9 +131,10 @@ def edit(
     }
     plans = read_plans(plan) if plan else ()
     brush = studio.open_learned(learned) if learned else None
+    shown = studio.open_example(*example) if example else None
     if brush is not None:
         chosen = {**brush.learned.scales, **chosen}
-    method = method or studio.method_for(brush)
+    method = method or studio.method_for(brush, shown)
     workshop = studio.open_studio(pack, device, dtype)
     editor = studio.make_editor(workshop, method, chosen | assignments(settings or ()))
     results, failed, statuses, same = [], [], [], []
@@ -139,7 +148,7 @@ def edit(
                 variants = studio.variants(
                     workshop, editor, method, picture, instruction,
                     seeds=range(seed, seed + n), mask=given, plans=plans, description=description, watch=watch,
-                    learned=brush,
+                    learned=brush, example=shown,
                 )  # fmt: skip
                 looks = set()
                 for path, edited in zip(job.outputs, variants, strict=True):

@@ -24,8 +24,9 @@ class Record(BaseModel):
     `pack` is what the pack was opened by (a name or a folder) and `pack_hash` its content. The two hashes of the
     input are the sha256 of the file ("" for a picture from memory) and of its pixels. `mask` is a mask that the
     person gave, as a base64 PNG, "" when the segmenter found it. `learned` is the file of a learned instruction, ""
-    when there was none. `seconds` and `edits` (one entry for each plan,
-    with what the method itself has to say) are for reading; repeating needs neither.
+    when there was none; `example` are the files of an example pair, before and after, with the hashes of their pixels.
+    `seconds` and `edits` (one entry for each plan, with what the method itself has to say) are for reading; repeating
+    needs neither.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -46,6 +47,8 @@ class Record(BaseModel):
     mask: str = ""
     learned: str = ""
     learned_sha256: str = ""
+    example: tuple[str, ...] = ()
+    example_pixels_sha256: tuple[str, ...] = ()
     versions: Mapping[str, str]
     seconds: Mapping[str, float]
     edits: tuple[Mapping[str, Any], ...] = ()

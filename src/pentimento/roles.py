@@ -69,6 +69,40 @@ class Diffusion(Protocol):
 
 
 @runtime_checkable
+class InContext(Protocol):
+    """A latent diffusion model that sees an example of an edit beside the picture (roles incontext, prompt_diffusion).
+
+    `size` is the side of one picture in pixels. `canvas` is how many pictures stand side by side in what it paints: 2
+    for the whole grid {before, after / picture, answer}, 1 for the answer alone.
+    """
+
+    autoencoder: Autoencoder
+    size: int
+    canvas: int
+    alphas_cumprod: Tensor
+
+    def encode_text(self, texts: Sequence[str]) -> Tensor:
+        """Token states, (b, tokens, d). The empty string is the null text."""
+        ...
+
+    def prompted(self, prompt: Tensor) -> Callable[[Tensor, Tensor, Tensor], Tensor]:
+        """`Diffusion.denoise` beside visual prompts, pixels (b, 3, 2 size, 2 size) in [-1, 1] with a grey answer.
+
+        x is (n b, c, h, w), h and w those of the canvas; its rows stand in the prompts' order, n times over. What it
+        gives has gradients where they are on.
+        """
+        ...
+
+    def decode_pixels(self, latents: Tensor) -> Tensor:
+        """Pictures around [-1, 1], not clamped, with gradients."""
+        ...
+
+    def same_texts(self) -> AbstractContextManager[Any]:
+        """A context for asking about the same few texts again and again, as `Diffusion.same_texts`."""
+        ...
+
+
+@runtime_checkable
 class Detector(Protocol):
     """Phrases to boxes, best first (InstructEdit Sec. 3.3). All boxes at or above `threshold`."""
 
@@ -147,6 +181,15 @@ class Pack(Protocol):
     def instruct(self) -> Diffusion: ...
     @property
     def inpaint(self) -> Diffusion: ...
+    @property
+    def incontext(self) -> InContext: ...
+    @property
+    def prompt_diffusion(self) -> InContext: ...
+    @property
+    def instruct_in_context(self) -> Diffusion:
+        """As `instruct`, but taught by the pairs that the two above were taught by: to be compared with them."""
+        ...
+
     @property
     def segmenter(self) -> Segmenter: ...
     @property

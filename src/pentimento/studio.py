@@ -19,7 +19,16 @@ import numpy as np
 from PIL import Image
 
 from .errors import RequestError
-from .images import Picture, check_writable, from_pil, open_picture, read_record, save_picture, side_by_side, tinted
+from .images import (
+    Picture,
+    check_writable,
+    from_pil,
+    open_picture,
+    read_record,
+    save_picture,
+    side_by_side,
+    tinted,
+)
 from .learned import file_hash, load_learned
 from .record import Record, environment, pack_mask, parse_record, unpack_mask
 from .settings import build, describe
@@ -52,6 +61,18 @@ class LearnedFile:
     learned: Learned
     path: str
     sha256: str
+
+
+@dataclass(frozen=True)
+class Example:
+    """A before/after pair that shows an edit, with both pictures' files and the sha256 of their pixels, for the record.
+
+    A picture from memory has the file "".
+    """
+
+    pair: Pair
+    paths: tuple[str, str]
+    sha256: tuple[str, str]
 
 
 @dataclass(frozen=True)
@@ -124,9 +145,29 @@ def open_learned(path: str | os.PathLike[str]) -> LearnedFile:
     return LearnedFile(load_learned(file), os.fspath(path), file_hash(file))
 
 
-def method_for(learned: LearnedFile | None) -> str:
-    """The method that carries out an edit when none is named."""
-    return learned.learned.method if learned else "instructedit"
+def open_example(
+    before: str | os.PathLike[str] | Image.Image | Picture, after: str | os.PathLike[str] | Image.Image | Picture
+) -> Example:
+    """An example of an edit from its two pictures.
+
+    Raises:
+        RequestError: either cannot be used.
+    """
+    first, second = _opened(before), _opened(after)
+    return Example(Pair(first.image, second.image), (first.path, second.path), (first.pixel_hash, second.pixel_hash))
+
+
+def method_for(learned: LearnedFile | None = None, example: Example | None = None) -> str:
+    """The method that carries out an edit when none is named.
+
+    Raises:
+        RequestError: there is a learned instruction and an example as well.
+    """
+    if learned and example:
+        raise RequestError("give a learned instruction or an example, not both: no method takes the two")
+    if learned:
+        return learned.learned.method
+    return "instructgie" if example else "instructedit"
 
 
 def confined(studio: Studio, picture: Picture, phrase: str, mask: np.ndarray | None) -> np.ndarray:
@@ -222,8 +263,10 @@ def variants(
     description: str = "",
     watch: Watch = quiet,
     learned: LearnedFile | None = None,
+    example: Example | None = None,
 ) -> Iterator[Edited]:
-    """The same edit once for each seed; words and masks are worked out once. With `learned` there may be no words.
+    """The same edit once for each seed; words and masks are worked out once. With `learned` or `example` there may be
+    no words.
 
     Raises:
         RequestError, PlanError, NothingFound, PackError: as the editor does.
@@ -232,10 +275,13 @@ def variants(
 
     began = perf_counter()
     works_from = EDITORS[method].works_from
+    if example and "example" not in EDITORS[method].needs:
+        able = ", ".join(name for name, one in EDITORS.items() if "example" in one.needs)
+        raise RequestError(f"{method} looks at no example: leave it out, or take one of {able}")
     if "plan" not in works_from:
         plans = ()
     if not plans:
-        if learned is None or instruction:
+        if instruction or not (learned or example):
             check_instruction(instruction)
         if "plan" in works_from:
             plans = _plans(studio, editor, picture, instruction, description, watch)
@@ -250,7 +296,9 @@ def variants(
         image, edits, regions = picture.image, [], []
         for one, region in turns:
             said = learned.learned if learned else None
-            result = editor(Request(image, instruction, plan=one, mask=region, learned=said, seed=seed), watch)
+            pairs = (example.pair,) if example else ()
+            request = Request(image, instruction, plan=one, mask=region, pairs=pairs, learned=said, seed=seed)
+            result = editor(request, watch)
             image = result.image
             edits.append(result.record)
             if result.mask is not None:
@@ -272,9 +320,11 @@ def variants(
             mask=pack_mask(mask),
             learned=learned.path if learned else "",
             learned_sha256=learned.sha256 if learned else "",
+            example=example.paths if example else (),
+            example_pixels_sha256=example.sha256 if example else (),
             versions=_environment(),
             seconds={name: round(value, 3) for name, value in seconds.items()},
-            edits=tuple({"timings": one["timings"]} for one in edits),
+            edits=tuple({name: one[name] for name in ("timings", "unified") if name in one} for one in edits),
         )
         union = np.logical_or.reduce(regions) if regions else None
         yield Edited(_with_alpha(image, picture.alpha), union, picture, record)
@@ -291,6 +341,7 @@ def edit(
     plans: Sequence[Plan] = (),
     description: str = "",
     learned: LearnedFile | str | os.PathLike[str] | None = None,
+    example: Example | Pair | None = None,
     pack: str = "miniature",
     device: str = "auto",
     dtype: str = "auto",
@@ -300,8 +351,9 @@ def edit(
     """The picture edited by an instruction; `settings` are the method's own, such as ratio=0.5.
 
     `mask`, bool (h, w), skips the segmenter and `plans` the planner; `find` is a phrase whose mask is taken. `learned`
-    is an instruction that was learned from pairs, or its file. The method is InstructEdit, or the one that learned. A
-    picture is a file, a PIL image, or a Picture.
+    is an instruction that was learned from pairs, or its file; `example` is one pair that shows the edit, with words or
+    without. The method is InstructEdit, the one that learned, or InstructGIE for an example. A picture is a file, a PIL
+    image, or a Picture.
 
     Raises:
         RequestError: something given cannot be used.
@@ -312,11 +364,16 @@ def edit(
     opened = _opened(picture)
     studio = open_studio(pack, device, dtype)
     said = learned if learned is None or isinstance(learned, LearnedFile) else open_learned(learned)
-    method = method or method_for(said)
+    shown = open_example(example.before, example.after) if isinstance(example, Pair) else example
+    method = method or method_for(said, shown)
     editor = make_editor(studio, method, {**(said.learned.scales if said else {}), **settings})
     if find:
         mask = confined(studio, opened, find, mask)
-    return next(variants(studio, editor, method, opened, instruction, (seed,), mask, plans, description, watch, said))
+    return next(
+        variants(
+            studio, editor, method, opened, instruction, (seed,), mask, plans, description, watch, said, shown
+        )
+    )  # fmt: skip
 
 
 def again(
@@ -357,10 +414,30 @@ def again(
     edited = next(
         variants(
             studio, editor, record.method, opened, record.instruction, (record.seed,),
-            unpack_mask(record.mask), record.plans, watch=watch, learned=learned,
+            unpack_mask(record.mask), record.plans, watch=watch, learned=learned, example=_example_of(record, result),
         )
     )  # fmt: skip
     return edited, _same_pixels(edited, open_picture(result, float("inf")))
+
+
+def _example_of(record: Record, result: str | os.PathLike[str]) -> Example | None:
+    """The example that a record names, None when it names none.
+
+    Raises:
+        RequestError: it is gone, or holds other pictures.
+    """
+    if not record.example:
+        return None
+    for path in record.example:
+        if not os.path.isfile(path):
+            named = path or "a picture that came from no file"
+            raise RequestError(f"{os.fspath(result)}: its example was {named}, which is not there; bring it back")
+    example = open_example(*record.example)
+    if example.sha256 != record.example_pixels_sha256:
+        raise RequestError(
+            f"{os.fspath(result)}: was made with other pictures in {' and '.join(record.example)}; bring those back"
+        )
+    return example
 
 
 def save(edited: Edited, path: str | os.PathLike[str]) -> None:

@@ -8,7 +8,7 @@ from diffusers import UNet2DConditionModel
 from torch import Tensor, nn
 
 from pentimento.diffusion.control import RCLDM, EncoderCopy, Residuals, controlled
-from pentimento.diffusion.prompt_control import HintEncoder, PromptControl
+from pentimento.diffusion.prompt_control import ControlNet, HintEncoder, PromptControl
 from pentimento.diffusion.vmamba import FAST
 from toy import CHANNELS, TOKENS, WIDTH, denoiser_network
 
@@ -38,7 +38,14 @@ def prompt(unet: UNet2DConditionModel) -> tuple[nn.Module, Answer]:
     return branch, lambda *given, seen=0.0: branch(*given, *(pictures + seen))
 
 
-BRANCHES = pytest.mark.parametrize("made", [rcldm, prompt])
+def plain(unet: UNet2DConditionModel) -> tuple[nn.Module, Answer]:
+    torch.manual_seed(3)
+    branch = ControlNet(unet, factor=4)
+    grid = torch.randn(2, 3, 32, 48, generator=torch.Generator().manual_seed(1))
+    return branch, lambda *given, seen=0.0: branch(*given, grid + seen)
+
+
+BRANCHES = pytest.mark.parametrize("made", [rcldm, prompt, plain])
 
 
 @BRANCHES

@@ -1,6 +1,6 @@
 import torch
 
-from pentimento.diffusion.grids import joined, of_dropped_pair, quadrants, visual_prompt, without_pair
+from pentimento.diffusion.grids import by_quadrant, joined, of_dropped_pair, quadrants, visual_prompt, without_pair
 
 GRID = torch.randn(2, 3, 8, 12, generator=torch.Generator().manual_seed(0))
 NO_PAIR = torch.tensor([True, False])
@@ -33,3 +33,9 @@ def test_latents_of_a_dropped_pair_become_those_of_grey() -> None:
 
 def test_the_dropped_half_is_the_upper_one() -> None:
     assert of_dropped_pair(GRID, NO_PAIR).squeeze().tolist() == [[True] * 4 + [False] * 4, [False] * 8]
+
+
+def test_what_is_made_by_quadrant_sees_one_part_at_a_time() -> None:
+    mean = by_quadrant(lambda part: part.mean(dim=(2, 3), keepdim=True), GRID)
+    assert mean.shape == (2, 3, 2, 2)
+    assert torch.allclose(mean[:, :, 1, 0], quadrants(GRID).in1.mean(dim=(2, 3)))

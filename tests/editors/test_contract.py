@@ -81,7 +81,7 @@ def test_the_record_names_method_seed_and_every_setting_and_is_json(method: str)
 
 
 def test_a_request_without_what_the_method_needs_is_refused(method: str) -> None:
-    assert EDITORS[method].needs in ({"instruction"}, {"learned"})
+    assert EDITORS[method].needs in ({"instruction"}, {"learned"}, {"instruction", "example"})
     with pytest.raises(RequestError, match="instruction"):
         EDITORS[method](pack=PACK)(Request(toy_picture(), " "))
 
@@ -104,7 +104,7 @@ def test_a_missing_model_is_a_pack_error(method: str) -> None:
         def text_to_image(self):
             raise PackError("the pack bare has no text_to_image")
 
-        instruct = inpaint = text_to_image
+        instruct = inpaint = incontext = prompt_diffusion = text_to_image
 
     with pytest.raises(PackError):
         EDITORS[method](pack=Bare(), steps=2)(brought(method, Request(toy_picture(), INSTRUCTION)))

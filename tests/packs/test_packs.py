@@ -16,6 +16,7 @@ from pentimento.errors import PackError
 from pentimento.language import tagger
 from pentimento.packs import Role, catalogue, open_pack, read_manifest, seal, verify, write_card
 from pentimento.packs.guard import hide_broken_torchvision
+from pentimento.packs.in_context import ControlConfig, build_control, save_control
 from pentimento.packs.miniature_pack import FIXED, ROLES, finish, install, with_runs
 from pentimento.packs.pack import METHODS, quiet
 from pentimento.packs.placement import place
@@ -172,6 +173,70 @@ def test_a_missing_role_names_role_pack_and_what_still_works(folder):
         _ = pack.captioner
     with pytest.raises(PackError, match="has no detector"):
         _ = pack.segmenter
+
+
+@pytest.mark.parametrize("role", ["incontext", "prompt_diffusion", "instruct_in_context"])
+def test_a_pack_without_an_in_context_model_says_so(folder, role):
+    with pytest.raises(PackError, match=f"'tiny' has no {role}: take another pack, or train one"):
+        getattr(opened(folder), role)
+
+
+CONTROL = {"control": "rcldm", "size": 16, "prefix": "a b ", "states": 1, "ratio": 1.0, "gate": False, "blocks": 1}
+
+
+@pytest.fixture
+def prompted(folder):
+    """The tiny pack's folder, sealed with a control branch that has been trained a little."""
+    base = opened(folder).text_to_image
+    config = ControlConfig(**CONTROL)
+    torch.manual_seed(0)
+    control = build_control(config, base)
+    for link in control.links:
+        torch.nn.init.normal_(link.out.weight, std=0.5)
+    torch.nn.init.normal_(control.vision.out.weight, std=0.5)
+    save_control(control, config, folder / "incontext")
+    role = Role(kind="prompted_diffusion", components=tiny.LATENT | {"control": "incontext"})
+    seal(folder, "tiny", "1", {**tiny.ROLES, "incontext": role})
+    return folder
+
+
+@torch.no_grad()
+def test_a_control_branch_is_loaded_beside_its_model(prompted):
+    pack = opened(prompted)
+    model = pack.incontext
+    assert isinstance(model, roles.InContext) and (model.size, model.canvas) == (16, 2)
+    assert model.base.unet is pack.text_to_image.unet
+    said, null = model.encode_text(["c", ""])
+    assert torch.equal(said, pack.text_to_image.encode_text(["a b c"])[0])
+    assert torch.equal(null, pack.text_to_image.encode_text([""])[0])
+    x, t = torch.randn(2, 4, 16, 16), torch.tensor([500, 20])
+    grid = torch.rand(1, 3, 32, 32) * 2 - 1
+    states = torch.stack([said, null])
+    eps, other = (model.prompted(prompt)(x, t, states) for prompt in (grid, -grid))
+    assert eps.shape == x.shape and not torch.allclose(eps, pack.text_to_image.denoise(x, t, states))
+    assert torch.equal(eps, model.prompted(grid.expand(2, -1, -1, -1))(x, t, states))
+    with model.same_texts():
+        denoise = model.prompted(grid)
+        assert all(torch.equal(denoise(x, t, states), eps) for _ in range(2))
+    assert not torch.equal(eps, other)
+
+
+def test_pictures_are_decoded_with_gradients_and_not_clamped(prompted):
+    model = opened(prompted).incontext
+    latents = (30 * torch.randn(1, 4, 8, 8)).requires_grad_()
+    pixels = model.decode_pixels(latents)
+    pixels.sum().backward()
+    assert latents.grad.any()
+    assert torch.allclose(pixels.detach().clamp(-1, 1), model.autoencoder.decode(latents.detach()))
+
+
+def test_a_control_folder_that_cannot_be_used_is_refused(prompted):
+    for config, named in ((CONTROL | {"blocks": 2}, "another branch"), ({"control": "magic"}, "no control branch")):
+        (prompted / "incontext" / "config.json").write_text(json.dumps(config))
+        role = Role(kind="prompted_diffusion", components=tiny.LATENT | {"control": "incontext"})
+        seal(prompted, "tiny", "1", {**tiny.ROLES, "incontext": role})
+        with pytest.raises(PackError, match=named):
+            _ = opened(prompted).incontext
 
 
 def test_the_methods_in_that_message_are_the_editors():

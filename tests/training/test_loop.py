@@ -84,6 +84,30 @@ def test_workers_change_nothing(tmp_path):
     assert weights(tmp_path / "0") == weights(tmp_path / "1")
 
 
+def test_a_step_in_parts_sees_the_same_images_and_learns_the_same(tmp_path):
+    """The toy batch draws its pictures from step * size + i, and its noise is the generator's, in the same order."""
+    made = {}
+    for parts in (1, 4):
+        asked = []
+
+        def batch(step, size, asked=asked):
+            asked.append((step, size))
+            return toy.batch(step, size)
+
+        model = nn.Conv2d(3, 3, 3, padding=1)
+        with torch.no_grad():
+            for parameter in model.parameters():
+                parameter.fill_(0.1)
+        job = toy.job(tmp_path, model=model, batch=batch, parts=parts, export=lambda ema, folder: None)
+        report = train(job, toy.settings(images=32, precision="fp32"), tmp_path / f"run{parts}", tmp_path / "pack")
+        assert asked == [(i, 8 // parts) for i in range(4 * parts)] and report.images == 32
+        made[parts] = [report.loss, *(p.detach().clone() for p in model.parameters())]
+    for whole, cut in zip(made[1], made[4], strict=True):
+        assert torch.allclose(torch.as_tensor(whole), torch.as_tensor(cut), atol=1e-5)
+    with pytest.raises(TrainingError, match="cannot be cut into 3 parts"):
+        train(toy.job(tmp_path, parts=3), toy.settings(), tmp_path / "run3", tmp_path / "pack")
+
+
 def test_a_torn_checkpoint_is_passed_over_and_two_are_kept(tmp_path):
     run = tmp_path / "run"
     small = toy.settings(images=80, checkpoint_minutes=0)

@@ -3,6 +3,7 @@
 in0, out0 / in1, answer: a visual prompt is the grid with the answer grey (Sec. 4.1). Works on pixels and on latents.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import torch
@@ -31,6 +32,16 @@ def joined(parts: Quadrants) -> Tensor:
     """The grids (b, c, 2h, 2w) of these parts."""
     top, bottom = torch.cat([parts.in0, parts.out0], dim=-1), torch.cat([parts.in1, parts.answer], dim=-1)
     return torch.cat([top, bottom], dim=-2)
+
+
+def by_quadrant(change: Callable[[Tensor], Tensor], grid: Tensor) -> Tensor:
+    """The grids of what `change` makes of the four parts, each by itself, so that no part shows through in another.
+
+    An autoencoder that saw the whole grid would mix its parts, at their seams and in its normalisation.
+    """
+    parts = quadrants(grid)
+    made = change(torch.cat([parts.in0, parts.out0, parts.in1, parts.answer]))
+    return joined(Quadrants(*made.chunk(4)))
 
 
 def visual_prompt(grid: Tensor) -> Tensor:

@@ -1,4 +1,5 @@
-"""Prompt Diffusion's control (Wang et al. 2023), which InstructGIE is measured against: convolutions alone."""
+"""Controls by convolutions alone: Prompt Diffusion's (Wang et al. 2023), which InstructGIE is measured against, and
+ControlNet's own, for the ablation of the reformed branch."""
 
 from typing import Any
 
@@ -50,5 +51,24 @@ class PromptControl(nn.Module):
         """The residuals for x_t (b, c, h, w) at t; the three pictures are (b, 3, factor h, factor w) in [-1, 1]."""
         hint = self.pair(torch.cat([before, after], dim=1)) + self.query(query)
         features = self.encoder(x_t, t, text, hint)
+        *down, middle = (link(x) for link, x in zip(self.links, features, strict=True))
+        return Residuals(tuple(down), middle)
+
+
+class ControlNet(nn.Module):
+    """ControlNet (Zhang et al. 2023) beside a visual prompt: InstructGIE without RCLDM (its Table 2).
+
+    One hint encoder sees the whole grid as a picture; zero convolutions take the place of Zero-VMamba.
+    """
+
+    def __init__(self, unet: Any, factor: int = 8):
+        super().__init__()
+        self.encoder = EncoderCopy(unet)
+        self.hint = HintEncoder(3, self.encoder.channels[0], factor)
+        self.links = nn.ModuleList(zero(nn.Conv2d(width, width, 1)) for width in self.encoder.channels)
+
+    def forward(self, x_t: Tensor, t: Tensor, text: Tensor, prompt: Tensor) -> Residuals:
+        """The residuals for x_t (b, c, h, w) at t; prompt (b, 3, factor h, factor w) in [-1, 1]."""
+        features = self.encoder(x_t, t, text, self.hint(prompt))
         *down, middle = (link(x) for link, x in zip(self.links, features, strict=True))
         return Residuals(tuple(down), middle)

@@ -3,7 +3,7 @@
 Mask-free; a mask that is given confines the result to it. Its instruct model takes noise and picture side by side.
 """
 
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, SkipValidation
 
@@ -20,6 +20,8 @@ class InstructPix2Pix(Settings):
 
     `image_latents` says at which scale the model was taught to see the picture: "unscaled" are the autoencoder's own
     latents, as in the published checkpoint; "scaled" are those that the noise is added to, as in the miniature.
+    `taught_by` chooses between two models of a pack: that of the widest choice of edits, and the one that learned from
+    InstructGIE's visual prompts alone, for its Table 1.
     """
 
     needs: ClassVar[frozenset[str]] = frozenset({"instruction"})
@@ -30,6 +32,7 @@ class InstructPix2Pix(Settings):
     guidance: GuidanceScale = Field(7.5, description="guidance scale towards the instruction")
     image_guidance: GuidanceScale = Field(1.5, description="guidance scale towards the picture")
     image_latents: ImageLatents = Field("scaled", description="scale of the picture's latents")
+    taught_by: Literal["edits", "visual_prompts"] = Field("edits", description="what the model learned from")
     mask_to_grid: ToGrid = Field("area", description="how a given mask comes onto the latent grid")
     grow: Cells = Field(0, description="cells of the latent grid by which the mask grows to all sides")
     feather: Pixels = Field(2, description="soft border inside a given mask, in the model's pixels")
@@ -44,6 +47,5 @@ class InstructPix2Pix(Settings):
         Raises: RequestError for a picture, mask or instruction that cannot be used; PackError for a missing role.
         """
         instruction = instruction_of(request, "InstructPix2Pix")
-        return edit_read(
-            self, "instructpix2pix", self.pack.instruct, request, instruction, self.guidance, in_words, watch
-        )
+        model = self.pack.instruct if self.taught_by == "edits" else self.pack.instruct_in_context
+        return edit_read(self, "instructpix2pix", model, request, instruction, self.guidance, in_words, watch)

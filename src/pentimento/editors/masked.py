@@ -15,7 +15,7 @@ from ..diffusion.masks import ToGrid, blend, composite, latent_mask, opacity
 from ..diffusion.objectives import draw_noise
 from ..diffusion.samplers import InversionTimestep, Trajectory, ddim_sample_joined, invert
 from ..diffusion.schedule import Levels, encoding_level, levels
-from ..roles import Diffusion
+from ..roles import Autoencoder, Diffusion
 from ..values import Plan
 from .planned import Step
 from .requests import Watch
@@ -40,6 +40,13 @@ class Placing(Paste, Protocol):
     def context(self) -> float: ...
     @property
     def closest(self) -> float: ...
+
+
+class Coded(Protocol):
+    """A model with an autoencoder."""
+
+    @property
+    def autoencoder(self) -> Autoencoder: ...
 
 
 class Decoding(Placing, Protocol):
@@ -142,7 +149,7 @@ def varied(trajectory: Trajectory, level: int, alpha: Tensor, share: float, seed
 
 
 def finished(
-    decoded: Image.Image, picture: Image.Image, view: View, mask: np.ndarray | None, model: Diffusion, settings: Paste
+    decoded: Image.Image, picture: Image.Image, view: View, mask: np.ndarray | None, model: Coded, settings: Paste
 ) -> Step:
     """A whole picture from the decoder, confined to the mask when there is one (mask-free methods)."""
     if mask is None:

@@ -11,8 +11,8 @@ from typing import Annotated
 import torch
 from pydantic import BaseModel, ConfigDict, StringConstraints
 
-from ..errors import PlanError, UnusableAnswer
-from ..roles import Planner
+from ..errors import PackError, PlanError, UnusableAnswer
+from ..roles import Pack, Planner
 from .chat import Complete, Message, answered, opening, prompt_digest
 from .sentences import sentence_of
 from .table import Answerer
@@ -67,6 +67,19 @@ def by_planner(planner: Planner, model: str) -> Answerer:
             return instruction
 
     return Answerer(f"{model}, {MEANS_PLAN}", unify)
+
+
+def unifier_of(pack: Pack) -> Answerer:
+    """l' = U(l) by the pack's language model, else by its planner (InstructGIE Eq. 6); without either l stays."""
+    model = f"{pack.name} {pack.hash}"
+    try:
+        return by_language_model(pack.chat, model)
+    except PackError:
+        pass
+    try:
+        return by_planner(pack.planner, model)
+    except PackError:
+        return Answerer(f"{model}, which unifies nothing", lambda instruction: instruction)
 
 
 def unified(

@@ -21,10 +21,20 @@ def _painter(name: str, reads: str) -> Role:
     )  # fmt: skip
 
 
+def _prompted(name: str) -> Role:
+    """The text-to-image model with a control branch beside it."""
+    return Role(
+        kind="prompted_diffusion", components=_painter("text_to_image", "text_to_image").components | {"control": name}
+    )
+
+
 ROLES: Mapping[str, Role] = {
     "text_to_image": _painter("text_to_image", "text_to_image"),
     "instruct": _painter("instruct", "instruct"),
     "inpaint": _painter("inpaint", "text_to_image"),
+    "incontext": _prompted("incontext"),
+    "prompt_diffusion": _prompted("prompt_diffusion"),
+    "instruct_in_context": _painter("instruct_in_context", "text_to_image"),
     "planner": Role(kind="tagger", components={"model": "language"}),
     "detector": Role(kind="dense_detector", components={"model": "detector"}),
     "segmenter": Role(kind="crop_segmenter", components={"model": "segmenter"}),
@@ -42,10 +52,13 @@ FIXED: Mapping[str, Mapping[str, Any]] = {
         "measure": "quantile", "image": 0.1, "text": 0.1, "direction": 0.5,
     },
     "learning": {"lr": 0.01},
+    "instructgie": {"guidance": 3.0},
+    "promptdiffusion": {"guidance": 3.0},
 }  # fmt: skip
 """Defaults that follow from how small the models are; no tuning changes them. A small CLIP sees no direction in many
 exact pairs; only from about their median on does that quantile ask for one. Learned keys and values have to move ten
-times as far as the paper's rate of 0.001 lets them in a thousand steps."""
+times as far as the paper's rate of 0.001 lets them in a thousand steps. Beside an example guidance
+is that of text_to_image's own samples, until it is tuned."""
 LIMITS = """\
 Models of a drawn world, trained from nothing on that world alone: they know its nouns, colours and
 effects, and no photograph. Stored in fp16, to be computed in fp32 or bf16. Scores on this pack compare methods with

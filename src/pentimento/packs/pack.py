@@ -14,7 +14,7 @@ from safetensors import SafetensorError
 from ..errors import PackError
 from ..language.chat import Complete, Message
 from ..language.phrases import read_phrases
-from ..roles import BoxSegmenter, Captioner, Clip, Detector, Diffusion, Panoptic, Planner, Segmenter
+from ..roles import BoxSegmenter, Captioner, Clip, Detector, Diffusion, InContext, Panoptic, Planner, Segmenter
 from .guard import hide_broken_torchvision
 from .manifest import MANIFEST, Manifest, locate, read_manifest, split_hub_id, verify
 from .placement import Placement, place
@@ -28,6 +28,8 @@ METHODS: Mapping[str, tuple[str, ...]] = {
     "inpaint": ("inpaint", "planner", "detector", "segmenter"),
     "instructbrush": ("instruct",),
     "visii": ("instruct",),
+    "instructgie": ("incontext",),
+    "promptdiffusion": ("prompt_diffusion",),
 }
 """The roles that each method needs, for the message about a missing one; packs know no editor."""
 
@@ -111,6 +113,18 @@ class OpenPack:
     @cached_property
     def inpaint(self) -> Diffusion:
         return self.load("inpaint")
+
+    @cached_property
+    def incontext(self) -> InContext:
+        return self.load("incontext")
+
+    @cached_property
+    def prompt_diffusion(self) -> InContext:
+        return self.load("prompt_diffusion")
+
+    @cached_property
+    def instruct_in_context(self) -> Diffusion:
+        return self.load("instruct_in_context")
 
     @cached_property
     def detector(self) -> Detector:
@@ -207,6 +221,10 @@ class OpenPack:
             from .diffusion import load_latent_diffusion
 
             return load_latent_diffusion(folders, self.placement, self._shared)
+        if kind == "prompted_diffusion":
+            from .in_context import load_prompted
+
+            return load_prompted(folders, self.placement, self._shared)
         if kind == "tagger":
             from ..language import tagger
 

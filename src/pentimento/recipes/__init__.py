@@ -21,7 +21,8 @@ RECIPES = {
     name: f"pentimento.recipes.{name}"
     for name in (
         "autoencoder", "clip", "text_to_image", "instruct", "inpaint", "detector",
-        "segmenter", "panoptic", "captioner", "language", "judge", "perceptual",
+        "segmenter", "panoptic", "captioner", "language", "instructgie", "prompt_diffusion", "instruct_in_context",
+        "judge", "perceptual",
     )
 }  # fmt: skip
 

@@ -21,6 +21,8 @@ class Job:
     `export(ema_model, folder)` writes component folders (config.json and safetensors) below `folder`.
     `sample(ema_model, path)` writes one sample sheet to `path`, a .png.
     `frozen` are modules that the loss uses but does not train: the loop moves them to the device.
+    `parts` is how many batches a step is made of, one after the other, their gradients averaged: for batches that are
+    larger than the memory. `batch` is asked for each of them, by its number and a size of batch_size / parts.
     """
 
     model: nn.Module
@@ -29,6 +31,7 @@ class Job:
     export: Callable[[nn.Module, Path], None]
     sample: Callable[[nn.Module, Path], None] | None = None
     frozen: tuple[nn.Module, ...] = ()
+    parts: int = 1
 
 
 class TrainSettings(BaseModel):

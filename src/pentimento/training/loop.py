@@ -46,6 +46,8 @@ def train(job: Job, settings: TrainSettings, run_dir: Path, pack_dir: Path) -> T
     rank, processes, device = accelerator.process_index, accelerator.num_processes, accelerator.device
     if settings.batch_size % processes:
         raise TrainingError(f"batch_size {settings.batch_size} cannot be shared by {processes} processes: change it")
+    if settings.batch_size % (processes * job.parts):
+        raise TrainingError(f"batch_size {settings.batch_size} cannot be cut into {job.parts} parts: change either")
     run_dir, pack_dir = Path(run_dir), Path(pack_dir)
     run_dir.mkdir(parents=True, exist_ok=True)
     torch.backends.cudnn.deterministic = True
@@ -104,22 +106,25 @@ def train(job: Job, settings: TrainSettings, run_dir: Path, pack_dir: Path) -> T
 
     with _asked_to_stop() as asked, bar:
         first = steps if start.seconds >= limit else step
-        for step, batch in _batches(job, settings, first, steps, rank, processes):
+        for step, parts in _batches(job, settings, first, steps, rank, processes):
             seed = _seed(settings.seed, step, rank)
             torch.manual_seed(seed)  # dropout and its like
             for group in optimizer.param_groups:
                 group["lr"] = learning_rate(settings, step)
-            with torch.autocast(device.type, torch.bfloat16, enabled=settings.precision == "bf16"):
-                value = job.loss(model, _to_device(batch, device), torch.Generator().manual_seed(seed))
             optimizer.zero_grad(set_to_none=True)
-            value.float().backward()
+            generator, value = torch.Generator().manual_seed(seed), torch.zeros((), device=device)
+            for batch in parts:
+                with torch.autocast(device.type, torch.bfloat16, enabled=settings.precision == "bf16"):
+                    part = job.loss(model, _to_device(batch, device), generator).float() / job.parts
+                part.backward()
+                value += part.detach()
             stop = bool(asked) or seconds() >= limit
             if processes > 1:
                 stop = _average(parameters, accelerator, stop)
             norm = torch.nn.utils.clip_grad_norm_(parameters, settings.clip or math.inf)
             optimizer.step()
             _average_weights(ema, model, settings, step)
-            total += value.detach().float() + 0 * norm  # not finite when the gradient is not: nothing bad gets saved
+            total += value + 0 * norm  # not finite when the gradient is not: nothing bad gets saved
             counted += 1
             step += 1
             bar.update(settings.batch_size)
@@ -235,14 +240,15 @@ class _Steps(Dataset):
     def __len__(self) -> int:
         return self.end - self.first
 
-    def __getitem__(self, index: int) -> tuple[int, Any]:
-        step = self.first + index
-        return step, self.job.batch(step * self.processes + self.rank, self.batch_size // self.processes)
+    def __getitem__(self, index: int) -> tuple[int, list[Any]]:
+        step, parts = self.first + index, self.job.parts
+        first = (step * self.processes + self.rank) * parts
+        return step, [self.job.batch(first + i, self.batch_size // self.processes // parts) for i in range(parts)]
 
 
 def _batches(
     job: Job, settings: TrainSettings, first: int, end: int, rank: int, processes: int
-) -> Iterator[tuple[int, Any]]:
+) -> Iterator[tuple[int, list[Any]]]:
     if first >= end:
         return
     steps = _Steps(job, settings.batch_size, first, end, rank, processes)

@@ -1,0 +1,145 @@
+"""The image editor that InstructGIE and Prompt Diffusion share: a model that sees an example pair beside the picture,
+reads an instruction, and paints the answer from noise."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from time import perf_counter
+from typing import Any, Protocol
+
+import torch
+from PIL import Image
+from torch import Tensor
+
+from ..diffusion.grids import Quadrants, joined, quadrants
+from ..diffusion.guidance import classifier_free
+from ..diffusion.latents import choose_view, look, put_back
+from ..diffusion.objectives import Noise
+from ..diffusion.samplers import euler_ancestral_sample
+from ..errors import RequestError
+from ..images import from_pil
+from ..language.unify import unifier_of
+from ..roles import InContext, Pack
+from ..values import Request, Result
+from .masked import Placing, finished
+from .planned import everywhere
+from .requests import Watch, mask_of, picture_of
+
+Turning = Callable[[Noise, Quadrants], Noise]
+"""(what the sampler would follow, the visual prompt's pixels, a picture in each part) -> what it follows instead."""
+UNIFIED: dict[tuple[str, str], str] = {}
+"""(by whom, instruction) -> the unified instruction: no language model is asked twice."""
+
+
+class Showing(Placing, Protocol):
+    """The settings of the shared editor; `InstructGIE` says what each means."""
+
+    @property
+    def pack(self) -> Pack: ...
+    @property
+    def steps(self) -> int: ...
+    @property
+    def guidance(self) -> float: ...
+    @property
+    def unify(self) -> bool: ...
+    @property
+    def model_dump(self) -> Callable[..., dict[str, Any]]: ...
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a request asks for: an instruction, "" for none, and the example's pictures, before and after, or none."""
+
+    instruction: str
+    example: tuple[Image.Image, ...]
+
+
+def asked_of(request: Request, method: str) -> Asked:
+    """The request's instruction and example: either alone, or both.
+
+    Raises: RequestError when there is neither, several examples, or one whose pictures have different sizes.
+    """
+    instruction = request.instruction.strip()
+    if not request.pairs:
+        if not instruction:
+            raise RequestError(
+                f"{method} needs an instruction, an example pair, or both: say what to change, or show it"
+            )
+        return Asked(instruction, ())
+    if len(request.pairs) > 1:
+        raise RequestError(
+            f"{method} looks at one example and {len(request.pairs)} were given: give one, or learn from all of them"
+        )
+    before, after = (from_pil(picture).image for picture in (request.pairs[0].before, request.pairs[0].after))
+    if before.size != after.size:
+        sizes = " and ".join(f"{picture.width}x{picture.height}" for picture in (before, after))
+        raise RequestError(f"the example's pictures have different sizes, {sizes}: give one picture before and after")
+    return Asked(instruction, (before, after))
+
+
+def as_it_is(noise: Noise, prompt: Quadrants) -> Noise:
+    """The Turning that turns nothing."""
+    return noise
+
+
+@torch.no_grad()
+def edit_shown(
+    settings: Showing, method: str, model: InContext, request: Request, asked: Asked, turning: Turning, watch: Watch
+) -> Result:
+    """The request's picture edited by words, by an example, or by both (InstructGIE Sec. 4.1).
+
+    Without an example its place is grey, as in training where it is dropped. The uncond branch lacks the text alone,
+    so without words there is nothing to guide towards, and the guidance scale does nothing.
+    Raises: RequestError for a picture or mask that cannot be used.
+    """
+    picture = picture_of(request)
+    mask = mask_of(request, picture)
+    began = perf_counter()
+    words = unified_by(settings.pack, asked.instruction) if settings.unify and asked.instruction else asked.instruction
+    view = choose_view(
+        mask if mask is not None else everywhere(picture), model.size, settings.context, settings.closest
+    )
+    prompt = prompt_of(look(picture, view), asked.example, settings, model.size)
+    text, null = model.encode_text([words, ""]).split(1)  # (1, tokens, d) each
+    side = model.canvas * model.size // model.autoencoder.factor
+    like = torch.zeros(1, model.autoencoder.latent_channels, side, side)
+
+    def stepped(left: int, x: Tensor) -> Tensor:
+        watch("edit", settings.steps - left, settings.steps)
+        return x
+
+    generator = torch.Generator().manual_seed(request.seed)
+    with model.same_texts():
+        denoise = model.prompted(joined(prompt))
+        noise = turning(classifier_free(denoise, text, null, settings.guidance if words else 1.0), prompt)
+        x0 = euler_ancestral_sample(noise, like, model.alphas_cumprod, settings.steps, generator, stepped)
+    answer = quadrants(x0).answer if model.canvas == 2 else x0  # (1, c, g, g)
+    decoded = put_back(model.autoencoder.decode(answer), view, picture)
+    step = finished(decoded, picture, view, mask, model, settings)
+    record: dict[str, Any] = {
+        "method": method,
+        "settings": settings.model_dump(mode="json", exclude={"pack"}),
+        "seed": request.seed,
+        "unified": words,
+        "timings": {"edit": perf_counter() - began},
+    }
+    return Result(step.image, step.decoded, None, step.mask, record)
+
+
+def prompt_of(query: Tensor, example: tuple[Image.Image, ...], settings: Placing, size: int) -> Quadrants:
+    """The visual prompt of a query (1, 3, size, size): the example's whole pictures, grey where there is none.
+
+    Raises: nothing; the answer's place is grey.
+    """
+    grey = torch.zeros_like(query)
+    views = [choose_view(everywhere(shown), size, settings.context, settings.closest) for shown in example]
+    before, after = [look(*one) for one in zip(example, views, strict=True)] or (grey, grey)
+    return Quadrants(before, after, query, grey)
+
+
+def unified_by(pack: Pack, instruction: str) -> str:
+    """l' = U(l) by the pack's language role, asked once (InstructGIE Sec. 4.2: every instruction, at inference)."""
+    unifier = unifier_of(pack)
+    key = unifier.by, instruction
+    if key not in UNIFIED:
+        UNIFIED[key] = unifier.answer(instruction)
+    return UNIFIED[key]

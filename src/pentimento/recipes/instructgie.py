@@ -1,0 +1,100 @@
+"""InstructGIE's control branch beside the frozen text-to-image model: the noise loss, editing-shift matching and
+selective-area matching (InstructGIE Sec. 4). Each of its four parts can be left out, as in its Table 2."""
+
+import math
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+
+from ..diffusion.grids import by_quadrant
+from ..diffusion.visual_losses import OverTime, TrueGrids, VisualWeights, visual_loss
+from ..packs.in_context import ControlConfig
+from ..settings import Fraction
+from ..training import Job
+from ..vision.clip import load as load_clip
+from .in_context import PREFIX, Batch, InContextSettings, control_job, lessons, noise_loss, noised, on_grey
+from .visual_prompts import Areas, detail_masks
+
+NAME = "incontext"
+"""The role, and the folder that the branch is exported to."""
+PAPER: Mapping[str, Any] = {
+    "images": 5_000 * 1_024, "batch_size": 1_024, "parts": 128, "lr": 1e-4, "warmup_images": 0, "cooldown": 0.0,
+    "quadrant": 256, "states": 16, "ratio": 2.0, "gate": True, "min_snr": 0.0, "looked_at": 1.0, "areas": "panoptic",
+}  # fmt: skip
+"""The paper's settings (Sec. 6.1): 5000 steps of 1024 grids of 256-pixel pictures, at 1e-4, and VMamba v0's own block.
+It says nothing of a warm-up, of how many grids of a batch its two losses look at, or of their weights."""
+
+
+class Settings(InContextSettings):
+    """The miniature's: the lightest VSS block, and the two losses in pixels on a quarter of each batch.
+
+    The ablations of Table 2: `rcldm=false` is a plain ControlNet, `shift=0` leaves out editing-shift matching,
+    `unify=0` language instruction unification, `area=0` selective-area matching. `areas` says whose masks that uses.
+    """
+
+    unify: Fraction = Field(0.5, description="share of each batch whose instructions are unified; 0 asks nobody")
+    rcldm: bool = Field(True, description="the reformed branch; false is a plain ControlNet")
+    states: int = Field(1, ge=1, description="states a channel of a VSS block's scan")
+    ratio: float = Field(1.0, gt=0, description="inner channels of a VSS block by outer ones")
+    gate: bool = Field(False, description="whether a VSS block has a SiLU gate")
+    blocks: int = Field(2, ge=1, description="VSS blocks of the vision encoder")
+    shift: float = Field(1.0, ge=0, description="weight of editing-shift matching; 0 leaves it out")
+    area: float = Field(1.0, ge=0, description="weight of selective-area matching; 0 leaves it out")
+    areas: Areas = Field("drawn", description="whose masks: the pack's panoptic model's, or the drawn world's own")
+    over_time: OverTime = Field("alpha_bar", description="how both losses weigh timesteps")
+    t_max: int = Field(500, ge=1, description="for over_time=below: the first timestep that no longer counts")
+    looked_at: Fraction = Field(0.25, description="share of each batch that both losses look at, one grid at least")
+
+
+def job(settings: Settings, pack_dir: Path) -> Job:
+    """Needs pack_dir/vae, text_to_image, clip and language. Warm-starts from pack_dir/incontext.
+
+    Raises: TrainingError when the pack folder lacks what a setting asks for.
+    """
+    weights = VisualWeights(settings.shift, settings.area, settings.over_time, settings.t_max)
+    looks = bool(settings.shift or settings.area)
+
+    def looked_at(size: int) -> int:
+        return math.ceil(settings.looked_at * size) if looks else 0
+
+    config = ControlConfig(
+        control="rcldm" if settings.rcldm else "controlnet", size=settings.quadrant, prefix=PREFIX,
+        states=settings.states, ratio=settings.ratio, gate=settings.gate, blocks=settings.blocks,
+    )  # fmt: skip
+    given = lessons(
+        settings,
+        pack_dir,
+        PREFIX,
+        partial(detail_masks, areas=settings.areas, pack_dir=pack_dir) if settings.area else None,
+        looked_at if settings.rcldm else lambda size: size,
+    )
+    base, vae = given.base, given.base.autoencoder.vae
+    clip = load_clip(pack_dir / "clip") if settings.shift else None
+    grey = on_grey(base, settings.quadrant)
+
+    def decode(latents: Tensor) -> Tensor:
+        return vae.decode(latents / base.autoencoder.scaling_factor).sample.float()
+
+    def embed(pixels: Tensor) -> Tensor:
+        assert clip is not None
+        return clip.embed_pixels(pixels)
+
+    def loss(control: nn.Module, batch: Batch, generator: torch.Generator) -> Tensor:
+        made = noised(control, config, base, grey, batch, settings, generator)
+        first = slice(looked_at(len(batch.ids)))
+        pixels = batch.pixels[first].permute(0, 3, 1, 2).float() / 127.5 - 1
+        value = noise_loss(made, config, base.alphas_cumprod, settings)
+        if not looks:
+            return value
+        truth = TrueGrids(pixels, batch.details[first], made.no_pair[first])
+        return value + visual_loss(
+            made.x_t[first], made.eps[first], made.t[first], truth, base.alphas_cumprod, partial(by_quadrant, decode),
+            embed, weights,
+        )  # fmt: skip
+
+    return control_job(settings, pack_dir, NAME, config, given, loss, (clip.model,) if clip else ())

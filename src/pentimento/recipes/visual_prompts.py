@@ -1,0 +1,198 @@
+"""What the in-context recipes learn from, made once and kept on disk: drawn visual prompts (InstructGIE Sec. 5), exact
+pairs of the trained kinds of edit, with their latents, and where living creatures stand in them.
+
+Kinds of edit that `data.visual_prompts.Layout` withholds, and the pairs that are kept for testing, are never read here.
+"""
+
+import hashlib
+import json
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import nn
+from tqdm import tqdm
+
+from ..data.grid_folders import ABOUT, picture_name
+from ..data.grouped import draw_group, drawn
+from ..data.making import make
+from ..data.scenes import WORLD_VERSION, Scene, render
+from ..data.store import save_whole
+from ..data.visual_prompts import Layout
+from ..data.vocabulary import NOUNS
+from ..diffusion.visual_losses import detail_mask
+from ..errors import TrainingError
+from ..language.table import Table
+from ..language.tagger import Tagger, load
+from ..language.unify import by_planner
+from ..packs.manifest import MANIFEST, Manifest, read_manifest
+from ..packs.miniature_pack import ROLES
+from ..packs.pack import OpenPack
+from ..packs.placement import place
+from ..roles import Panoptic
+from ..training.weights import read_weights
+from .autoencoder import pictures
+
+Areas = Literal["panoptic", "drawn"]
+"""Whose masks say where details matter: the pack's panoptic model's, as in the paper, or the drawn world's own."""
+SEED = 0
+LIVING = frozenset(name for name, noun in NOUNS.items() if noun.group in ("person", "animal", "insect"))
+"""The selected classes (InstructGIE Sec. 4.3), told by the world itself; the paper asks a language model (Eq. 8)."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """A pair to learn from: its group, its number in it, and its instruction."""
+
+    group: int
+    pair: int
+    instruction: str
+
+
+@dataclass(frozen=True)
+class Prompts:
+    """The training pairs of a folder of visual prompts; `side` is that of a picture, in pixels."""
+
+    folder: Path
+    rows: tuple[Row, ...]
+    side: int
+
+    @cached_property
+    def partners(self) -> tuple[np.ndarray, ...]:
+        """For each row the other rows of its group: the examples that it may stand beside."""
+        groups: dict[int, list[int]] = {}
+        for i, row in enumerate(self.rows):
+            groups.setdefault(row.group, []).append(i)
+        return tuple(np.array([j for j in groups[row.group] if j != i]) for i, row in enumerate(self.rows))
+
+    def pair(self, row: int) -> np.ndarray:
+        """The pictures of a row, uint8 (2, side, side, 3): before and after."""
+        where = self.rows[row]
+        names = [picture_name(where.group, where.pair, end) for end in ("before", "after")]
+        return np.stack([np.asarray(Image.open(self.folder / "pairs" / name).convert("RGB")) for name in names])
+
+
+def drawn_prompts(data: Path, groups: int, side: int, workers: int) -> Prompts:
+    """The in-domain training pairs of so many drawn groups, which are drawn into `data` unless they lie there.
+
+    Raises: TrainingError when so few groups leave nothing to train on.
+    """
+    folder = data / f"visual-prompts-v{WORLD_VERSION}-{groups}-{side}"
+    with tqdm(total=groups, desc="drawing visual prompts", unit="group", delay=5) as bar:
+
+        def watch(doing: str, done: int, total: int) -> None:
+            bar.update(done - bar.n)
+
+        make(folder, drawn(groups, SEED, Layout(quadrant=side)), max(workers, 1), watch)
+    while not (folder / ABOUT).is_file():  # the first of several launched processes is still writing it
+        time.sleep(1)
+    lines = [json.loads(line) for line in (folder / "pairs" / "metadata.jsonl").read_text("utf-8").splitlines()]
+    rows = [
+        Row(line["group"], line["pair"], line["instruction"])
+        for line in lines
+        if (line["domain"], line["split"]) == ("in_domain", "train")
+    ]
+    if not rows:
+        raise TrainingError(f"groups={groups}: leaves no pair to train on; draw more of them")
+    return Prompts(folder, tuple(rows), side)
+
+
+def pair_latents(prompts: Prompts, vae: Any) -> np.ndarray:
+    """Scaled mean latents of all rows, fp16 (rows, 2, c, h, w), made beside the prompts unless they lie there."""
+
+    @torch.no_grad()
+    def encoded() -> np.ndarray:
+        device, home, made = "cuda" if torch.cuda.is_available() else "cpu", next(vae.parameters()).device, []
+        vae.to(device)
+        with torch.autocast(device, torch.bfloat16):
+            for k in tqdm(range(0, len(prompts.rows), 16), desc="encoding pairs", unit="batch", delay=5):
+                x = pictures([p for i in range(k, min(k + 16, len(prompts.rows))) for p in prompts.pair(i)])
+                z = vae.encode(x.to(device)).latent_dist.mean.float().cpu() * vae.config.scaling_factor
+                made.append(z.unflatten(0, (-1, 2)).half().numpy())
+        vae.to(home)
+        return np.concatenate(made)
+
+    return _kept(prompts.folder / f"latents-{digest(vae)}.npy", encoded)
+
+
+def detail_masks(prompts: Prompts, areas: Areas, pack_dir: Path) -> np.ndarray:
+    """Where living creatures stand in all rows, before and after: bits, uint8 (rows, 2, side, side / 8).
+
+    One picture at a time, never the grid (InstructGIE Eq. 7-9). Made beside the prompts unless they lie there.
+    Raises: TrainingError when the pack has no panoptic model and is to be asked.
+    """
+    if areas == "drawn":
+        return _kept(prompts.folder / "details-drawn.npy", lambda: _of_rows(prompts, _drawn_details(prompts)))
+    panoptic, name = panoptic_of(pack_dir)
+
+    def segmented(row: int) -> list[np.ndarray]:
+        shown = [Image.fromarray(picture) for picture in prompts.pair(row)]
+        return [detail_mask(panoptic.segments(p), LIVING, prompts.side, prompts.side)[0].numpy() for p in shown]
+
+    return _kept(prompts.folder / f"details-panoptic-{name}.npy", lambda: _of_rows(prompts, segmented))
+
+
+def _of_rows(prompts: Prompts, masks: Callable[[int], list[np.ndarray]]) -> np.ndarray:
+    rows = tqdm(range(len(prompts.rows)), desc="masking details", unit="pair", delay=5)
+    return np.stack([np.packbits(np.stack(masks(row)), axis=-1) for row in rows])
+
+
+def _drawn_details(prompts: Prompts) -> Callable[[int], list[np.ndarray]]:
+    """The world's own masks; a group is drawn again as it was."""
+
+    def alive(scene: Scene) -> np.ndarray:
+        masks = zip(scene.things, render(scene, prompts.side).masks, strict=True)
+        nothing = np.zeros((prompts.side, prompts.side), dtype=bool)
+        return np.logical_or.reduce([nothing, *(mask for thing, mask in masks if thing.noun in LIVING)])
+
+    def masks(row: int) -> list[np.ndarray]:
+        where = prompts.rows[row]
+        edit = draw_group(SEED, where.group).edits[where.pair]
+        return [alive(edit.before), alive(edit.after)]
+
+    return masks
+
+
+def panoptic_of(pack_dir: Path) -> tuple[Panoptic, str]:
+    """The panoptic model of a pack folder, sealed or not yet, and a name for its weights.
+
+    Raises: TrainingError when there is none.
+    """
+    roles = read_manifest(pack_dir / MANIFEST).roles if (pack_dir / MANIFEST).is_file() else {}
+    role = roles.get("panoptic") or ROLES.get("panoptic")
+    if role is None or not all((pack_dir / folder).is_dir() for folder in role.components.values()):
+        raise TrainingError(f"{pack_dir} has no panoptic model: train one, or take areas=drawn")
+    unsealed = Manifest(name=pack_dir.name, version="0", roles={"panoptic": role})
+    weights = [read_weights(pack_dir / folder) for folder in role.components.values()]
+    name = hashlib.sha256(b"".join(t.half().numpy().tobytes() for one in weights for _, t in sorted(one.items())))
+    return OpenPack(pack_dir, unsealed, place()).panoptic, name.hexdigest()[:12]
+
+
+def unifier(data: Path, pack_dir: Path) -> Table:
+    """l' = U(l) by the pack folder's planner, each instruction asked once (InstructGIE Eq. 6).
+
+    Raises: TrainingError when the folder holds no language model.
+    """
+    folder = pack_dir / "language"
+    if not folder.is_dir():
+        raise TrainingError(f"{folder} is missing: train language first, or take unify=0")
+    name = hashlib.sha256((folder / "model.safetensors").read_bytes()).hexdigest()[:12]
+    return Table(data / "unified.jsonl", by_planner(Tagger(load(folder)), f"tagger {name}"))
+
+
+def digest(network: nn.Module) -> str:
+    """A name for a network's weights, as a sealed pack holds them."""
+    weights = b"".join(p.detach().half().cpu().numpy().tobytes() for p in network.parameters())
+    return hashlib.sha256(weights).hexdigest()[:12]
+
+
+def _kept(path: Path, made: Callable[[], np.ndarray]) -> np.ndarray:
+    if not path.exists():
+        save_whole(path, made())
+    return np.load(path, mmap_mode="r")

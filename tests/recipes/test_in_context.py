@@ -1,0 +1,230 @@
+"""The recipes of control branches and of their InstructPix2Pix, tiny: what they learn from, what alone is trained, and
+that a pack loads what they export."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from pentimento.data import store
+from pentimento.data.visual_prompts import Layout
+from pentimento.diffusion.grids import quadrants, visual_prompt
+from pentimento.errors import TrainingError
+from pentimento.packs import Role, open_pack, seal
+from pentimento.packs.miniature_pack import ROLES
+from pentimento.recipes import (
+    autoencoder,
+    clip,
+    in_context,
+    instruct_in_context,
+    instructgie,
+    prompt_diffusion,
+    text_to_image,
+)
+from pentimento.recipes.visual_prompts import drawn_prompts, panoptic_of
+from pentimento.training import train
+
+SIDE = 32
+RECIPES = {"instructgie": instructgie, "prompt_diffusion": prompt_diffusion}
+ALONE = {"shift": 0, "area": 0, "unify": 0}
+"""InstructGIE's settings without anything but its branch."""
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A pack folder with untrained models, and small pairs."""
+    path = tmp_path_factory.mktemp("pack")
+    small = {"batch_size": 4, "data": path / "data"}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(store, "CHUNK", 8)
+        patch.setattr(autoencoder, "latent_std", lambda *_: torch.tensor(2.0))
+        jobs = [
+            (autoencoder, {"channels": (8, 8, 8, 8), "scenes": 8}),
+            (text_to_image, {"channels": (32, 32, 32), "heads": 4, "edits": 8}),
+            (clip, {"layers": 1, "scenes": 8}),
+        ]
+        for recipe, values in jobs:
+            made = recipe.job(recipe.Settings(**small, **values), path)
+            made.export(made.model, path)
+        yield path
+
+
+@pytest.fixture(autouse=True)
+def polite(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A language role that unifies by a word in front."""
+    monkeypatch.setattr(in_context, "unifier", lambda data, pack_dir: lambda text: f"please {text}")
+
+
+def settings(name: str, folder: Path, **values: Any) -> Any:
+    few = {"images": 16, "batch_size": 4, "groups": 8, "quadrant": SIDE, "data": folder / "data", "precision": "fp32"}
+    return RECIPES[name].Settings(**{**few, "warmup_images": 0, "cooldown": 0, "ema": 0, **values})
+
+
+def job(name: str, folder: Path, **values: Any) -> Any:
+    return RECIPES[name].job(settings(name, folder, **values), folder)
+
+
+def step(made: Any, size: int = 4) -> torch.Tensor:
+    return made.loss(made.model, made.batch(3, size), torch.Generator().manual_seed(0))
+
+
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [
+        ("instructgie", {}),
+        ("instructgie", {"rcldm": False}),
+        ("instructgie", ALONE),
+        ("instructgie", {"states": 2, "ratio": 2.0, "gate": True, "blocks": 1}),
+        ("prompt_diffusion", {}),
+    ],
+)
+def test_the_loss_is_finite_and_reaches_the_branch_alone(folder: Path, name: str, values: dict[str, Any]) -> None:
+    made = job(name, folder, **values)
+    loss = step(made)
+    assert torch.isfinite(loss)
+    loss.backward()
+    assert any(p.grad is not None and p.grad.abs().sum() > 0 for p in made.model.parameters())
+    assert len(made.frozen) == 3 + (name == "instructgie" and values.get("shift", 1) > 0)
+    assert all(p.grad is None and not p.requires_grad for module in made.frozen for p in module.parameters())
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_a_batch_is_a_pure_function_of_its_step(folder: Path, name: str) -> None:
+    made = job(name, folder)
+    first, again, other = made.batch(3, 4), made.batch(3, 4), made.batch(4, 4)
+    assert all(torch.equal(a, b) for a, b in zip(vars(first).values(), vars(again).values(), strict=True))
+    assert not torch.equal(first.latents, other.latents)
+
+
+def test_each_part_of_the_loss_can_be_left_out(folder: Path) -> None:
+    def loss(**values: Any) -> float:
+        return float(step(job("instructgie", folder, **{**ALONE, **values, "looked_at": 1.0})).detach())
+
+    alone = loss()
+    shift, area = loss(shift=1.0), loss(area=1.0)
+    assert shift > alone and area > alone
+    assert loss(shift=1.0, area=1.0) == pytest.approx(shift + area - alone, rel=1e-4)
+    assert loss(shift=2.0) == pytest.approx(2 * shift - alone, rel=1e-4)
+
+
+def test_the_given_share_of_a_batch_is_unified(folder: Path) -> None:
+    plain = job("instructgie", folder, **ALONE).batch(3, 8).ids
+    for share in (0.5, 1.0):
+        ids = job("instructgie", folder, **ALONE | {"unify": share}).batch(3, 8).ids
+        assert (ids != plain).any(dim=1).sum() == 8 * share
+
+
+def test_withheld_kinds_and_tests_are_never_learned_from(folder: Path) -> None:
+    prompts = drawn_prompts(folder / "data", 8, SIDE, 0)
+    lines = (prompts.folder / "pairs" / "metadata.jsonl").read_text().splitlines()
+    read = {(row.group, row.pair) for row in prompts.rows}
+    kinds = set(Layout().withheld)
+    for line in map(json.loads, lines):
+        wanted = line["kind"] not in kinds and line["split"] == "train"
+        assert ((line["group"], line["pair"]) in read) == wanted
+    assert len(read) < len(lines)
+    for row, partners in enumerate(prompts.partners):
+        assert len(partners) and row not in partners
+        assert {prompts.rows[other].group for other in partners} == {prompts.rows[row].group}
+
+
+def test_a_grids_latents_pixels_and_details_belong_together(folder: Path) -> None:
+    made = job("instructgie", folder, looked_at=1.0)
+    batch = made.batch(3, 4)
+    assert batch.latents.shape == (4, 8, 8, 8) and batch.pixels.shape == (4, 64, 64, 3)
+    assert batch.details.shape == (4, 1, 64, 64) and batch.details.any() and not batch.details.all()
+    vae = made.frozen[2]
+    pixels = batch.pixels.permute(0, 3, 1, 2).float() / 127.5 - 1
+    with torch.no_grad():
+        seen = vae.encode(quadrants(pixels).in1).latent_dist.mean * vae.config.scaling_factor
+    assert torch.allclose(quadrants(batch.latents).in1, seen, atol=0.05)
+
+
+def test_a_dropped_pair_is_grey_in_what_is_noised_and_counts_in_no_loss(folder: Path) -> None:
+    values = settings("instructgie", folder, **ALONE, dropped=1.0)
+    made = job("instructgie", folder, **ALONE)
+    base, batch = in_context.frozen_base(folder), made.batch(3, 4)
+    config = instructgie.ControlConfig(control="rcldm", size=SIDE, states=1, ratio=1.0, gate=False)
+    grey = in_context.on_grey(base, SIDE)
+    noised = in_context.noised(made.model, config, base, grey, batch, values, torch.Generator().manual_seed(0))
+    rows = noised.no_pair
+    assert rows.any()
+    alpha = base.alphas_cumprod[noised.t].view(-1, 1, 1, 1)
+    x0 = (noised.x_t - (1 - alpha).sqrt() * noised.noise) / alpha.sqrt()
+    upper = slice(0, 4)
+    quiet = rows & (noised.t < 300)
+    assert torch.allclose(x0[quiet, :, upper], grey[:, upper].expand(int(quiet.sum()), -1, -1, -1), atol=1e-3)
+    told = in_context.noise_loss(noised, config, base.alphas_cumprod, values)
+    noised.eps[rows, :, upper] += 7.0
+    assert torch.equal(in_context.noise_loss(noised, config, base.alphas_cumprod, values), told)
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_a_trained_branch_is_exported_sealed_and_loaded_with_the_same_answers(
+    folder: Path, tmp_path: Path, name: str
+) -> None:
+    given = settings(name, folder, unify=0)
+    made = RECIPES[name].job(given, folder)
+    report = train(made, given, tmp_path / "run", folder)
+    assert report.finished and np.isfinite(report.loss) and list((tmp_path / "run" / "samples").iterdir())
+    role = RECIPES[name].NAME
+    pixels = visual_prompt(made.batch(0, 2).pixels[:1].permute(0, 3, 1, 2).float() / 127.5 - 1)
+    seal(folder, "tiny", "1", {role: ROLES[role]})
+    model = getattr(open_pack(folder, "cpu", "fp32"), role)
+    text = model.encode_text(["make it night", ""])
+    x, t = torch.randn(2, 8, 4 * model.canvas, 4 * model.canvas), torch.tensor([500, 100])
+    with torch.no_grad():
+        eps = model.prompted(pixels)(x, t, text)
+        plain = model.base.denoise(x, t, text)
+    assert eps.shape == x.shape and not torch.allclose(eps, plain, atol=1e-5)
+    again = RECIPES[name].job(given, folder)  # warm-started from what was exported
+    for p, q in zip(again.model.parameters(), model.control.parameters(), strict=True):
+        assert torch.equal(p, q)
+    with pytest.raises(Exception, match=f"{2 * SIDE}x{2 * SIDE}"):
+        model.prompted(pixels[..., :-2])
+
+
+def test_the_papers_settings_are_settings() -> None:
+    paper = instructgie.Settings(**instructgie.PAPER)
+    assert paper.images / paper.batch_size == 5000 and paper.batch_size % paper.parts == 0
+
+
+def test_masks_of_a_panoptic_model_that_is_missing_are_refused(folder: Path) -> None:
+    with pytest.raises(TrainingError, match="areas=drawn"):
+        panoptic_of(folder)
+
+
+def test_a_panoptic_model_is_asked_one_picture_at_a_time(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from pentimento.recipes import visual_prompts
+    from pentimento.values import Segment
+
+    sizes = []
+
+    class Halves:
+        def segments(self, image: Any) -> tuple[Segment, ...]:
+            sizes.append(image.size)
+            left = np.zeros((SIDE, SIDE), dtype=bool)
+            left[:, : SIDE // 2] = True
+            return Segment("cat", left, 0.9), Segment("sofa", ~left, 0.8)
+
+    monkeypatch.setattr(visual_prompts, "panoptic_of", lambda pack_dir: (Halves(), "halves"))
+    details = job("instructgie", folder, areas="panoptic", looked_at=1.0).batch(0, 2).details
+    assert set(sizes) == {(SIDE, SIDE)}
+    assert details[..., : SIDE // 2].all() and not details[..., SIDE // 2 : SIDE].any()
+
+
+def test_instructpix2pix_learns_from_the_same_pairs(folder: Path, tmp_path: Path) -> None:
+    given = instruct_in_context.Settings(
+        images=8, batch_size=4, groups=8, quadrant=SIDE, data=folder / "data", precision="fp32"
+    )
+    made = instruct_in_context.job(given, folder)
+    assert torch.isfinite(step(made))
+    train(made, given, tmp_path / "run", folder)
+    role = Role(kind="latent_diffusion", components=ROLES["instruct_in_context"].components)
+    seal(folder, "tiny", "1", {"instruct_in_context": role})
+    model = open_pack(folder, "cpu", "fp32").instruct_in_context
+    eps = model.denoise(torch.randn(2, 16, 4, 4), torch.tensor([5, 9]), model.encode_text(["make it night", ""]))
+    assert eps.shape == (2, 8, 4, 4)
