@@ -419,6 +419,9 @@ def bench(
     cases: Annotated[
         Path | None, typer.Option(help="Pictures with instructions.jsonl, PIE-Bench or MagicBrush, instead of scenes.")
     ] = None,
+    only: Annotated[
+        list[str] | None, typer.Option(help="Only this row (instructedit-table1) or method (tune); may be repeated.")
+    ] = None,
     pack: PackOption = "miniature",
     device: DeviceOption = "auto",
     dtype: DtypeOption = "auto",
@@ -430,7 +433,9 @@ def bench(
 
     workshop = studio.open_studio(pack, device, dtype)
     with progress() as watch:
-        report = tables.run(name, pack=workshop.pack, output=output, n=n, seed=seed, watch=watch, cases=cases)
+        report = tables.run(
+            name, pack=workshop.pack, output=output, n=n, seed=seed, watch=watch, cases=cases, only=only or ()
+        )
     print(json.dumps(report, ensure_ascii=False) if as_json else "\n".join(outline(report)))
 
 

@@ -10,6 +10,7 @@ card          figures of earlier reports, written into the pack folder's scores.
 """
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ TABLES = {
 }  # fmt: skip
 """The tables by name, with the number of scenes, or effects, each is measured on when none is asked for."""
 WITH_CASES = tuple(name for name in TABLES if "-table" in name)
+IN_PARTS = ("instructedit-table1", "tune")
 
 
 def run(
@@ -31,10 +33,13 @@ def run(
     seed: int = 0,
     watch: Any = None,
     cases: Path | None = None,
+    only: Sequence[str] = (),
 ) -> dict[str, Any]:
     """Measure a table on an opened pack and write it into `output`; what comes back is for reading, JSON-able.
 
-    `cases` is a folder of pictures and instructions for the tables that take one (`cases.read_cases`).
+    `cases` is a folder of pictures and instructions for the tables that take one (`cases.read_cases`). `only` names
+    the methods (tune) or rows (instructedit-table1) that are measured, so that several processes share the work; the
+    same call without it then goes on from all that is there.
     Raises: RequestError for an unknown table, nothing to collect or no cases; PackError for a role without which
     nothing can be measured.
     """
@@ -42,6 +47,8 @@ def run(
         raise RequestError(f"no table is called {name!r}: there are {', '.join(TABLES)}")
     if cases is not None and name not in WITH_CASES:
         raise RequestError(f"{name} draws its own scenes: leave --cases out")
+    if only and name not in IN_PARTS:
+        raise RequestError(f"{name} is measured as a whole: leave --only out")
     from ..editors.requests import unwatched
 
     watch = watch or unwatched
@@ -56,8 +63,11 @@ def run(
     if name == "instructedit-table1":
         from . import instructedit_table1 as table1
 
-        report = table1.measure(pack, output, count, seed, watch, cases)
-        files = [str(output / f"table1.{suffix}") for suffix in ("json", "md", "html", "jsonl")]
+        _chosen(only, table1.labels_of(pack), "row")
+        report = table1.measure(pack, output, count, seed, watch, cases, only=only)
+        if only:
+            return {"measured": f"\n{table1.markdown(report)}\n", "files": []}
+        files = [str(output / f"table1.{suffix}") for suffix in ("json", "md", "html")]
         return {"table": f"\n{table1.markdown(report)}\n", "files": files}
     if name.startswith("instructbrush"):
         from . import instructbrush_tables as tables
@@ -74,7 +84,7 @@ def run(
     if name == "judge":
         return _judge(pack, output, count, seed)
     if name == "tune":
-        return _tune(pack, output, count, seed, watch)
+        return _tune(pack, output, count, seed, watch, only)
     from . import card
 
     figures = card.collect(output)
@@ -88,20 +98,32 @@ def _judge(pack: Any, output: Path, n: int, seed: int) -> dict[str, Any]:
     return _written(output / "judge.json", {"pack": pack.name, "pack hash": pack.hash, "n": n, "seed": seed, **score})
 
 
-def _tune(pack: Any, output: Path, n: int, seed: int, watch: Any) -> dict[str, Any]:
+def _tune(pack: Any, output: Path, n: int, seed: int, watch: Any, only: Sequence[str]) -> dict[str, Any]:
     from . import tune
 
-    chosen: dict[str, Any] = {}
+    _chosen(only, tuple(tune.GRIDS), "method")
+    told: dict[str, Any] = {}
     _ = pack.judge  # without it nothing can be chosen
     for method, grid in tune.GRIDS.items():
-        try:
-            trials = tune.tune(pack, method, grid, n, seed, watch)
-        except PackError as lacking:
-            chosen[method] = {"not tuned": str(lacking)}
+        if only and method not in only:
             continue
-        chosen[method] = {"winner": trials[0].to_json(), "trials": [trial.to_json() for trial in trials]}
+        try:
+            trials = tune.tune(pack, method, grid, n, seed, output, watch)
+        except PackError as lacking:
+            told[method] = {"not tuned": str(lacking)}
+            continue
+        head = {"protocol": tune.PROTOCOL, "pack": pack.name, "pack hash": pack.hash, "n": n, "seed": seed}
+        _written(output / f"tune-{method}.json", {**head, "trials": [trial.to_json() for trial in trials]})
         tune.write_defaults(Path(pack.folder), method, trials[0].settings)
-    return _written(output / "tune.json", {"pack": pack.name, "pack hash": pack.hash, "n": n, "seed": seed, **chosen})
+        told[method] = trials[0].to_json()
+    return told
+
+
+def _chosen(only: Sequence[str], there: Sequence[str], what: str) -> None:
+    """Raises: RequestError for a name that is not there."""
+    for name in only:
+        if name not in there:
+            raise RequestError(f"there is no {what} {name!r}: take {', '.join(map(repr, there))}")
 
 
 def _written(path: Path, report: dict[str, Any]) -> dict[str, Any]:

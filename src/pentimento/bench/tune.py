@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
+from time import perf_counter
 from typing import Any
 
 import numpy as np
@@ -19,16 +20,17 @@ from ..editors import EDITORS, InstructEdit
 from ..editors.requests import Watch, unwatched
 from ..errors import PackError
 from ..values import Plan, Request
-from ..vision.judge import Judge
 from .judge import round_trip
 from .metrics import psnr
 from .statistics import mean
-from .table import BenchPack, attempt
+from .table import BenchPack, Log, Outcome, attempt
 from .tasks import Task, draw_tasks, given
 
+PROTOCOL = 2
+"""Raised whenever a change makes scores incomparable with older ones."""
 DEFAULTS = "defaults.json"
 PRICE = 0.02
-"""What a decibel lost outside the edit, below the autoencoder's, costs in the share of edits carried out."""
+"""What a decibel lost outside the edit, below the autoencoder's, costs in belief."""
 GUIDANCE = (2.0, 3.0, 4.5, 7.0)
 CLOSEST, GROW = (1.0, 0.4), (0, 1)
 GRIDS: Mapping[str, Mapping[str, Sequence[Any]]] = {
@@ -44,63 +46,94 @@ GRIDS: Mapping[str, Mapping[str, Sequence[Any]]] = {
 
 @dataclass(frozen=True)
 class Trial:
-    """Settings with what they reached: share carried out, dB lost outside below the autoencoder's, and the score."""
+    """Settings with what they reached over the tasks: the judge's mean belief in the edit, the share that it says is
+    carried out, dB lost outside below the autoencoder's, seconds an edit, and the score, which chooses."""
 
     settings: Mapping[str, Any]
+    believed: float
     carried: float
     lost: float
+    seconds: float
 
     @property
     def score(self) -> float:
-        return self.carried - PRICE * self.lost
+        return self.believed - PRICE * self.lost
 
     def to_json(self) -> dict[str, Any]:
-        return {**self.settings, "carried out": self.carried, "dB lost outside": self.lost, "score": self.score}
+        return {
+            **self.settings, "belief": self.believed, "carried out": self.carried, "dB lost outside": self.lost,
+            "seconds": self.seconds, "score": self.score,
+        }  # fmt: skip
 
 
 def tune(
-    pack: BenchPack, method: str, grid: Mapping[str, Sequence[Any]], n: int, seed: int, watch: Watch = unwatched
+    pack: BenchPack,
+    method: str,
+    grid: Mapping[str, Sequence[Any]],
+    n: int,
+    seed: int,
+    output: Path,
+    watch: Watch = unwatched,
 ) -> tuple[Trial, ...]:
     """Every combination of `grid` on `n` validation tasks, in training phrasings; the best first.
 
     Every method that works from a plan is given the true one, and one that works from the segmenter's mask that mask
-    too: what is chosen here belongs to the painters alone.
+    too: what is chosen here belongs to the painters alone. All settings are tried on a task before the next one, so
+    that what does not depend on them, such as an inversion, is worked out once; the first name of `grid` varies most
+    slowly. tune-METHOD.jsonl in `output` holds every edit's outcome, and a run that was broken off goes on there.
     Raises: PackError when the pack lacks a model or the judge.
     """
     judge = pack.judge
     trip = round_trip(pack.text_to_image.autoencoder)
-    names = list(grid)
-    combinations = [dict(zip(names, values, strict=True)) for values in product(*grid.values())]
-    carried: list[list[float]] = [[] for _ in combinations]
-    lost: list[list[float]] = [[] for _ in combinations]
+    combinations = [dict(zip(grid, values, strict=True)) for values in product(*grid.values())]
+    others = {name: value for name, value in pack.defaults.get(method, {}).items() if name not in grid}
+    head = {
+        "protocol": PROTOCOL, "pack": pack.name, "pack hash": pack.hash, "seed": seed, "method": method,
+        "other settings": others, "judge threshold": judge.threshold,
+    }  # fmt: skip
+    output.mkdir(parents=True, exist_ok=True)
+    kept = Log(output / f"tune-{method}.jsonl", head)
+    labels = [json.dumps(settings) for settings in combinations]
     for task in draw_tasks(n, seed, "validation", held_out=False):
         watch("edit", task.number, n)
+        left = [i for i, label in enumerate(labels) if (label, task.number) not in kept.outcomes]
+        if not left:
+            continue
         limit = _outside(task, trip(task.truth.before))
-        for i, settings in enumerate(combinations):
-            picture = _decoded(pack, method, settings, task)
-            carried[i].append(float(_carried(judge, task, picture)))
+        for i in left:
+            began = perf_counter()
+            picture = _decoded(pack, method, {**others, **combinations[i]}, task)
+            seconds = perf_counter() - began
+            believed = belief(judge, task.edit, picture)
+            measured = {"belief": believed, "carried out": float(believed >= judge.threshold), "seconds": seconds}
             if not np.isnan(limit):
-                lost[i].append(max(0.0, limit - _outside(task, picture)))
+                measured["dB lost outside"] = max(0.0, limit - _outside(task, picture))
+            kept.add(Outcome(labels[i], task.number, task.edit.words.kind, measured=measured))
     trials = [
-        Trial(settings, float(np.mean(carried[i])), float(np.mean(lost[i])) if lost[i] else 0.0)
-        for i, settings in enumerate(combinations)
+        _trial(settings, [kept.outcomes[label, number] for number in range(n)])
+        for settings, label in zip(combinations, labels, strict=True)
     ]
     return tuple(sorted(trials, key=lambda trial: -trial.score))
+
+
+def _trial(settings: Mapping[str, Any], outcomes: Sequence[Outcome]) -> Trial:
+    """The means over tasks; dB over those with something outside their edit."""
+
+    def average(name: str) -> float:
+        values = [o.measured[name] for o in outcomes if name in o.measured]
+        return float(np.mean(values)) if values else 0.0
+
+    return Trial(settings, average("belief"), average("carried out"), average("dB lost outside"), average("seconds"))
 
 
 def _decoded(pack: BenchPack, method: str, settings: Mapping[str, Any], task: Task) -> np.ndarray:
     """The edit before the composite; the picture before it when the words were not understood."""
     editor = EDITORS[method]
-    chosen: dict[str, Any] = {**pack.defaults.get(method, {}), **settings, "pack": pack}
     seen = given(task)
     plan = task.wanted if "plan" in editor.works_from else None
     mask = task.truth.target if "mask" in editor.works_from else None
-    made = attempt(editor(**chosen), Request(seen.image, seen.instruction, plan=plan, mask=mask))
+    made = attempt(editor(**settings, pack=pack), Request(seen.image, seen.instruction, plan=plan, mask=mask))
     return np.asarray((made.result.decoded if made.result else seen.image).convert("RGB"))
-
-
-def _carried(judge: Judge, task: Task, picture: np.ndarray) -> bool:
-    return belief(judge, task.edit, picture) >= judge.threshold
 
 
 def _outside(task: Task, picture: np.ndarray) -> float:
