@@ -19,6 +19,7 @@ def bench_pack(**more: Any) -> Any:
             "planner": toy.planner, "segmenter": toy.segmenter, "captioner": toy.captioner,
             "defaults": {"instructedit": {"steps": 2}, "instructpix2pix": {"steps": 1}},
             "judge": Judge(JudgeNet(JudgeConfig(FACTORS, widths=(8, 8, 8, 8), hidden=8)).eval()),
-            "perceptual": SimpleNamespace(distances=lambda a, b: np.zeros(len(a))), **more,
+            "perceptual": SimpleNamespace(distances=lambda a, b: np.zeros(len(a)), name="none"),
+            "features": SimpleNamespace(name="none"), **more,
         }
     )  # fmt: skip

@@ -438,6 +438,9 @@ def bench(
             help="For instructgie-table2: without-rcldm, without-esm, without-liu, without-sam, a control each."
         ),
     ] = None,
+    only: Annotated[
+        list[str] | None, typer.Option(help="Only this row (instructedit-table1) or method (tune); may be repeated.")
+    ] = None,
     pack: PackOption = "miniature",
     device: DeviceOption = "auto",
     dtype: DtypeOption = "auto",
@@ -460,7 +463,15 @@ def bench(
     workshop = studio.open_studio(pack, device, dtype)
     with progress() as watch:
         report = tables.run(
-            name, pack=workshop.pack, output=output, n=n, seed=seed, watch=watch, cases=cases, ablations=ablations
+            name,
+            pack=workshop.pack,
+            output=output,
+            n=n,
+            seed=seed,
+            watch=watch,
+            cases=cases,
+            ablations=ablations,
+            only=only or (),
         )
     print(json.dumps(report, ensure_ascii=False) if as_json else "\n".join(outline(report)))
 

@@ -38,8 +38,12 @@ class BenchToy(ToyPack):
     @property
     def perceptual(self):
         return SimpleNamespace(
-            distances=lambda one, other: torch.tensor([float(one[0].tobytes() != other[0].tobytes())])
+            distances=lambda one, other: torch.tensor([float(one[0].tobytes() != other[0].tobytes())]), name="bytes"
         )
+
+    @property
+    def features(self):
+        raise PackError("the toy has no features")
 
 
 def pack() -> BenchToy:
@@ -78,7 +82,8 @@ def test_a_table_is_measured_and_goes_on_where_it_was_broken_off(
     ]
     for label, figures in rows.items():
         assert again["groups"]["TOP-Bench"][label]["PSNR"] == figures["PSNR"]
-    assert "| Visii | 17.14 |" in (tmp_path / "instructbrush-table1.md").read_text()
+    text = (tmp_path / "instructbrush-table1.md").read_text()
+    assert "| Visii | 17.14 |" in text and "LPIPS, by bytes" in text and "Direct., by the CLIP of toy" in text
 
 
 def test_the_ablations_change_one_thing_each() -> None:

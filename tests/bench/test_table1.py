@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from pentimento import bench
 from pentimento.bench import instructedit_table1 as table1
 from pentimento.bench.cases import TYPES, Case, drawn, phrased, read_cases, thirty
 from pentimento.bench.report import Shown, page
@@ -39,6 +40,7 @@ class ToyBenchPack(ToyPack):
     perceptual = Perceptual(
         PerceptualNet(PerceptualConfig({"nouns": ("cat", "dog")}, side=32, widths=(4, 4, 4, 4))).eval()
     )
+    features = perceptual
 
     @property
     def judge(self):
@@ -87,8 +89,41 @@ def test_every_row_is_measured_and_a_broken_run_goes_on(tmp_path: Path) -> None:
     assert len(seen) == 31
     text = (tmp_path / "table1.md").read_text()
     assert "27.404" in text and "| red, composited |" in text
+    assert "LPIPS to the input, by the miniature's own network" in text and "FID to the truths, by the min" in text
     html = (tmp_path / "table1.html").read_text()
     assert html.count("<h3>") == 31 and "http" not in html.replace("http-equiv", "")
+
+
+def test_rows_measured_apart_give_the_report_that_one_go_gives(tmp_path: Path) -> None:
+    def painting(colour: str) -> table1.Row:
+        def paint(request: Request) -> Result:
+            mask = np.zeros((request.image.height, request.image.width), bool)
+            mask[:40] = True
+            seen.append(colour)
+            return Result(request.image, Image.new("RGB", request.image.size, colour), None, mask)
+
+        return table1.Row(colour, paint, timed=False)
+
+    seen: list[str] = []
+    rows, pack = (painting("red"), painting("blue")), ToyBenchPack()
+    whole = table1.measure(pack, tmp_path / "one", 1, rows=rows)
+    part = table1.measure(pack, tmp_path / "two", 1, rows=rows, only=("blue",))
+    assert set(part["rows"]) == {"blue", "blue, composited"} and not list((tmp_path / "two").glob("table1.*"))
+    table1.measure(pack, tmp_path / "two", 1, rows=rows, only=("red",))
+    assert seen.count("red") == seen.count("blue") == 62
+    joined = table1.measure(pack, tmp_path / "two", 1, rows=rows)
+    assert joined == whole and len(seen) == 124
+    for file in ("table1.json", "table1.md", "table1.html"):
+        assert (tmp_path / "one" / file).read_bytes() == (tmp_path / "two" / file).read_bytes()
+
+
+def test_every_row_can_be_asked_for_alone_and_others_are_refused(tmp_path: Path) -> None:
+    labels = table1.labels_of(ToyBenchPack())
+    assert len(set(labels)) == len(labels) and {"MDP", "InstructEdit, ratio 0.3", table1.PHRASED} <= set(labels)
+    with pytest.raises(RequestError, match="no row 'MPD'"):
+        bench.run("instructedit-table1", ToyBenchPack(), tmp_path, only=("MPD",))
+    with pytest.raises(RequestError, match="as a whole"):
+        bench.run("judge", ToyBenchPack(), tmp_path, only=("MDP",))
 
 
 def test_a_method_whose_models_are_missing_is_left_out_and_named(tmp_path: Path) -> None:

@@ -8,8 +8,10 @@ import pytest
 from PIL import Image
 
 from measured import bench_pack
+from pentimento import bench
 from pentimento.bench import card, tune, tune_prompts
 from pentimento.bench.visual_cases import KINDS_OF, VisualCase
+from pentimento.editors import masked, mdp
 from pentimento.errors import PackError, RequestError
 from pentimento.values import Request, Result
 
@@ -25,7 +27,8 @@ def test_every_method_gets_equally_many_trials() -> None:
 
 
 def test_the_sweep_keeps_every_trial_best_first_and_writes_the_winner(tmp_path: Path) -> None:
-    trials = tune.tune(bench_pack(), "instructedit", {"ratio": (0.0, 0.5), "guidance": (2.0,)}, n=1, seed=0)
+    grid = {"ratio": (0.0, 0.5), "guidance": (2.0,)}
+    trials = tune.tune(bench_pack(), "instructedit", grid, n=1, seed=0, output=tmp_path)
     assert len(trials) == 2 and trials[0].score >= trials[1].score
     path = tune.write_defaults(tmp_path, "instructedit", trials[0].settings)
     tune.write_defaults(tmp_path, "instructpix2pix", {"guidance": 3.0})
@@ -33,7 +36,9 @@ def test_the_sweep_keeps_every_trial_best_first_and_writes_the_winner(tmp_path: 
     assert stored["instructedit"] == dict(trials[0].settings) and stored["instructpix2pix"] == {"guidance": 3.0}
 
 
-def test_example_pairs_are_tuned_on_trained_kinds_of_validation_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_example_pairs_are_tuned_on_trained_kinds_of_validation_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     asked, draw = [], tune_prompts.draw_case
 
     def watched(number: int, seed: int, domain: str, split: str, held_out: bool) -> VisualCase:
@@ -50,10 +55,74 @@ def test_example_pairs_are_tuned_on_trained_kinds_of_validation_alone(monkeypatc
     monkeypatch.setattr(tune_prompts, "draw_case", watched)
     monkeypatch.setattr(tune_prompts, "editor_of", editor)
     tuned = {"x": tune_prompts.Tuned("x", {}, {"guidance": (1.0, 2.0)})}
-    trials = tune_prompts.tune_prompted(bench_pack(), "x", 3, 0, tuned=tuned)
+    trials = tune_prompts.tune_prompted(bench_pack(), "x", 3, 0, tmp_path, tuned=tuned)
     assert asked == [("in_domain", "validation", kind) for kind in KINDS_OF["in_domain"][:3]]
     lost = {trial.settings["guidance"]: trial.lost for trial in trials}
     assert lost[2.0] == 0 < lost[1.0] and trials[0].score >= trials[1].score
+
+
+def test_what_the_judge_half_believes_counts_and_so_does_what_is_lost_outside() -> None:
+    doubted, sure = (tune.Trial({}, believed, 0.0, 1.0, 0.0) for believed in (0.2, 0.4))
+    spoilt = tune.Trial({}, 0.4, 0.0, 5.0, 0.0)
+    assert sure.score > doubted.score and sure.score > spoilt.score
+    assert {"belief", "carried out", "dB lost outside", "score"} <= set(sure.to_json())
+
+
+def test_a_sweep_that_was_broken_off_tries_only_what_is_missing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tried: list[tuple[int, object]] = []
+    plain = tune._decoded
+
+    def decoded(pack, method, settings, task):
+        tried.append((task.number, settings["ratio"]))
+        if len(tried) == 2:
+            raise KeyboardInterrupt
+        return plain(pack, method, settings, task)
+
+    monkeypatch.setattr(tune, "_decoded", decoded)
+    grid = {"ratio": (0.0, 0.5)}
+    with pytest.raises(KeyboardInterrupt):
+        tune.tune(bench_pack(), "instructedit", grid, n=2, seed=0, output=tmp_path)
+    trials = tune.tune(bench_pack(), "instructedit", grid, n=2, seed=0, output=tmp_path)
+    assert tried == [(0, 0.0), (0, 0.5), (0, 0.5), (1, 0.0), (1, 0.5)]  # the tasks outermost
+    whole = tune.tune(bench_pack(), "instructedit", grid, n=2, seed=0, output=tmp_path / "new")
+    assert [(t.settings, t.believed, t.lost) for t in trials] == [(t.settings, t.believed, t.lost) for t in whole]
+
+
+@pytest.mark.parametrize("method", ["mdp", "instructedit"])
+def test_a_picture_is_inverted_once_for_settings_that_do_not_change_its_inversion(
+    tmp_path: Path, method: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    grid = {"guidance": (2.0, 7.0), "window_end": (0.0, 0.5, 1.0)} if method == "mdp" else {"guidance": (2.0, 3.0, 7.0)}
+    inverted, optimised = [], []
+    plain, plainly = masked.invert, mdp.null_text
+    monkeypatch.setattr(masked, "invert", lambda *args: inverted.append(_missing(args)) or plain(*args))
+    monkeypatch.setattr(mdp, "null_text", lambda *args: optimised.append(1) or plainly(*args))
+    settings = {"steps": 2, "inner_steps": 1} if method == "mdp" else {"steps": 2}
+    pack = bench_pack(defaults={method: settings})
+    tune.tune(pack, method, grid, n=1, seed=0, output=tmp_path)
+    assert sum(count > 0 for count in inverted) == 1
+    assert len(optimised) == (2 if method == "mdp" else 0)  # a path for each guidance, whatever the window
+
+
+def _missing(arguments: tuple) -> int:
+    """Levels that a call of `invert` still has to go."""
+    _, known, _, level, *_ = arguments
+    return level + 1 - len(known.latents)
+
+
+def test_methods_can_be_tuned_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tune, "GRIDS", {"instructedit": {"ratio": (0.0, 0.5)}, "instructpix2pix": {"guidance": (2.0,)}})
+    pack = bench_pack(folder=tmp_path)
+    told = bench.run("tune", pack, tmp_path / "out", n=1, only=("instructpix2pix",))
+    assert list(told) == ["instructpix2pix"] and not (tmp_path / "out" / "tune-instructedit.json").exists()
+    assert list(json.loads((tmp_path / "defaults.json").read_text())) == ["instructpix2pix"]
+    told = bench.run("tune", pack, tmp_path / "out", n=1)
+    report = json.loads((tmp_path / "out" / "tune-instructedit.json").read_text())
+    assert len(report["trials"]) == 2 and report["trials"][0] == told["instructedit"]
+    with pytest.raises(RequestError, match="no method 'mpd'"):
+        bench.run("tune", pack, tmp_path, only=("mpd",))
 
 
 def test_defaults_that_are_no_json_are_refused(tmp_path: Path) -> None:

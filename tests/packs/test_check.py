@@ -10,7 +10,7 @@ import tiny_models as tiny
 from pentimento import cli
 from pentimento.errors import PackError
 from pentimento.packs import Role, catalogue, check, read_manifest
-from pentimento.packs.manifest import Manifest, locate
+from pentimento.packs.manifest import PROVIDED, Manifest, locate
 
 COMMIT = "a" * 40
 
@@ -156,6 +156,11 @@ def test_the_command_prints_the_downloads_and_leaves_with_status_2(
     assert [source["name"] for source in fields["sources"]] == ["openai/clip-vit-large-patch14"]
 
 
+def test_networks_that_only_measure_are_looked_for_when_asked(cache: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("check", "sd15", "--only", "lpips", "--json") == 2
+    assert json.loads(capsys.readouterr().out)["sources"][0]["missing"] == ["lpips"]
+
+
 def test_the_embedded_pack_is_here(cache: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run("check", "miniature") == 0
     assert "here" in capsys.readouterr().out
@@ -171,7 +176,7 @@ def test_wrong_words_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_every_download_of_the_published_pack_is_listed_and_pinned() -> None:
     manifest = read_manifest(catalogue()["sd15"].manifest)
-    components = {c for role in manifest.roles.values() for c in role.components.values()}
-    assert components == set(manifest.downloads)
+    published = [role for role in manifest.roles.values() if role.kind not in PROVIDED]
+    assert {c for role in published for c in role.components.values()} == set(manifest.downloads)
     for files in manifest.downloads.values():
         assert files and all(not name.endswith((".bin", ".ckpt", ".pt")) for name in files)

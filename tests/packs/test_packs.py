@@ -429,10 +429,10 @@ def test_the_miniature_is_sealed_with_what_is_trained_and_installed_whole(tmp_pa
         finish(tmp_path / "empty", tmp_path / "runs", "0")
     (trained / "scores.json").write_text('{"clip": "61 % (n = 200)"}')
     assert finish(trained, tmp_path / "runs", "0").defaults == FIXED
-    (trained / "defaults.json").write_text('{"sdedit": {"steps": 9}}')
+    (trained / "defaults.json").write_text('{"sdedit": {"steps": 9}, "mdp": {"guidance": 3.0}}')
     manifest = finish(trained, tmp_path / "runs", "0")
     assert (manifest.name, list(manifest.roles)) == ("miniature", ["clip"])
-    assert manifest.defaults == {"sdedit": {"steps": 9}, **FIXED}
+    assert manifest.defaults == {**FIXED, "sdedit": {"steps": 9}, "mdp": {"guidance": 3.0, **FIXED["mdp"]}}
     install(trained, installed)
     assert "61 % (n = 200)" in (installed / "CARD.md").read_text()
     assert sorted(p.name for p in installed.iterdir()) == ["CARD.md", "clip", "manifest.json", "reports.json"]

@@ -12,6 +12,7 @@ card          figures of earlier reports, written into the pack folder's scores.
 """
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ TABLES = {
 }  # fmt: skip
 """The tables by name, with the number of scenes, or effects, each is measured on when none is asked for."""
 WITH_CASES = tuple(name for name in TABLES if "-table" in name)
+IN_PARTS = ("instructedit-table1", "tune")
 
 
 def run(
@@ -35,11 +37,14 @@ def run(
     watch: Any = None,
     cases: Path | None = None,
     ablations: Path | None = None,
+    only: Sequence[str] = (),
 ) -> dict[str, Any]:
     """Measure a table on an opened pack and write it into `output`; what comes back is for reading, JSON-able.
 
     `cases` is a folder of pictures and instructions for the tables that take one (`cases.read_cases`); `ablations` one
-    of controls, for instructgie-table2 (`instructgie_rows.ABLATIONS`).
+    of controls, for instructgie-table2 (`instructgie_rows.ABLATIONS`). `only` names the methods (tune) or rows
+    (instructedit-table1) that are measured, so that several processes share the work; the same call without it then
+    goes on from all that is there.
     Raises: RequestError for an unknown table, nothing to collect or no cases; PackError for a role without which
     nothing can be measured.
     """
@@ -49,6 +54,8 @@ def run(
         raise RequestError(f"{name} draws its own scenes: leave --cases out")
     if ablations is not None and name != "instructgie-table2":
         raise RequestError(f"{name} has no ablations that are trained: leave --ablations out")
+    if only and name not in IN_PARTS:
+        raise RequestError(f"{name} is measured as a whole: leave --only out")
     from ..editors.requests import unwatched
 
     watch = watch or unwatched
@@ -63,8 +70,11 @@ def run(
     if name == "instructedit-table1":
         from . import instructedit_table1 as table1
 
-        report = table1.measure(pack, output, count, seed, watch, cases)
-        files = [str(output / f"table1.{suffix}") for suffix in ("json", "md", "html", "jsonl")]
+        _chosen(only, table1.labels_of(pack), "row")
+        report = table1.measure(pack, output, count, seed, watch, cases, only=only)
+        if only:
+            return {"measured": f"\n{table1.markdown(report)}\n", "files": []}
+        files = [str(output / f"table1.{suffix}") for suffix in ("json", "md", "html")]
         return {"table": f"\n{table1.markdown(report)}\n", "files": files}
     if name.startswith("instructbrush"):
         from . import instructbrush_tables as tables
@@ -93,7 +103,7 @@ def run(
     if name == "judge":
         return _judge(pack, output, count, seed)
     if name == "tune":
-        return _tune(pack, output, count, seed, watch)
+        return _tune(pack, output, count, seed, watch, only)
     from . import card
 
     figures = card.collect(output)
@@ -107,23 +117,36 @@ def _judge(pack: Any, output: Path, n: int, seed: int) -> dict[str, Any]:
     return _written(output / "judge.json", {"pack": pack.name, "pack hash": pack.hash, "n": n, "seed": seed, **score})
 
 
-def _tune(pack: Any, output: Path, n: int, seed: int, watch: Any) -> dict[str, Any]:
+def _tune(pack: Any, output: Path, n: int, seed: int, watch: Any, only: Sequence[str]) -> dict[str, Any]:
     from . import tune, tune_prompts
 
-    chosen: dict[str, Any] = {}
+    methods = (*tune.GRIDS, *tune_prompts.TUNED)
+    _chosen(only, methods, "method")
+    told: dict[str, Any] = {}
     _ = pack.judge  # without it nothing can be chosen
-    for name in (*tune.GRIDS, *tune_prompts.TUNED):
-        try:
-            if name in tune.GRIDS:
-                trials = tune.tune(pack, name, tune.GRIDS[name], n, seed, watch)
-            else:
-                trials = tune_prompts.tune_prompted(pack, name, n, seed, watch)
-        except PackError as lacking:
-            chosen[name] = {"not tuned": str(lacking)}
+    for method in methods:
+        if only and method not in only:
             continue
-        chosen[name] = {"winner": trials[0].to_json(), "trials": [trial.to_json() for trial in trials]}
-        tune.write_defaults(Path(pack.folder), name, trials[0].settings)
-    return _written(output / "tune.json", {"pack": pack.name, "pack hash": pack.hash, "n": n, "seed": seed, **chosen})
+        try:
+            if method in tune.GRIDS:
+                trials = tune.tune(pack, method, tune.GRIDS[method], n, seed, output, watch)
+            else:
+                trials = tune_prompts.tune_prompted(pack, method, n, seed, output, watch)
+        except PackError as lacking:
+            told[method] = {"not tuned": str(lacking)}
+            continue
+        head = {"protocol": tune.PROTOCOL, "pack": pack.name, "pack hash": pack.hash, "n": n, "seed": seed}
+        _written(output / f"tune-{method}.json", {**head, "trials": [trial.to_json() for trial in trials]})
+        tune.write_defaults(Path(pack.folder), method, trials[0].settings)
+        told[method] = trials[0].to_json()
+    return told
+
+
+def _chosen(only: Sequence[str], there: Sequence[str], what: str) -> None:
+    """Raises: RequestError for a name that is not there."""
+    for name in only:
+        if name not in there:
+            raise RequestError(f"there is no {what} {name!r}: take {', '.join(map(repr, there))}")
 
 
 def _written(path: Path, report: dict[str, Any]) -> dict[str, Any]:

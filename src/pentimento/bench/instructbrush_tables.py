@@ -29,11 +29,13 @@ from .table import (
     Instruments,
     Log,
     Outcome,
+    by_whom,
     clip_of,
     figures,
     hardware,
     in_rows,
     instruments_of,
+    networks_of,
     write_whole,
 )
 
@@ -171,7 +173,8 @@ def measure(
     clip, notes = clip_of(pack, "Direct.")
     head = {
         "protocol": PROTOCOL, "table": table, "pack": pack.name, "pack hash": pack.hash, "seed": seed,
-        "budget": budget, "cases": str(cases) if cases is not None else "drawn", "shots": shots,
+        "networks": networks_of(tools, clip is not None, pack), "budget": budget,
+        "cases": str(cases) if cases is not None else "drawn", "shots": shots,
         "defaults": {name: dict(values) for name, values in pack.defaults.items()},
     }  # fmt: skip
     output.mkdir(parents=True, exist_ok=True)
@@ -256,11 +259,13 @@ def score(edit: Edit, effect: TopEffect, tools: Instruments, clip: Clip | None) 
 
 def markdown(report: Mapping[str, Any]) -> str:
     """Published and measured side by side, for people."""
+    makers = report["networks"]
+    columns = by_whom(COLUMNS, makers | ({"Direct.": makers["CLIP"]} if "CLIP" in makers else {}))
     lines = [
         f"Measured here: {report['table']}, pack {report['pack']} ({report['pack hash'][:12]}), n = {report['n']} "
         f"effects, {SEEDS} samples of {TEST_PAIRS} pairs each, learning seed {report['seed']}, {report['budget']} "
-        f"U-Net rows for each learning, {report['hardware']}. 95 % intervals over effects. LPIPS and CLIP are the "
-        "pack's own.",
+        f"U-Net rows for each learning, {report['hardware']}. 95 % intervals over effects. Columns say which "
+        "network made them.",
         "",
         "Published (Stable Diffusion, 512 x 512):",
         "",
@@ -270,5 +275,5 @@ def markdown(report: Mapping[str, Any]) -> str:
     ]
     for group, rows in report["groups"].items():
         size = max((value["n"] for row in rows.values() for value in row.values()), default=0)
-        lines += ["", f"Measured, {group}:", "", *in_rows(COLUMNS, rows, size)]
+        lines += ["", f"Measured, {group}:", "", *in_rows(columns, rows, size)]
     return "\n".join([*lines, *(f"\n{remark}" for remark in report["remarks"])])

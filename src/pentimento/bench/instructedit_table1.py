@@ -16,6 +16,7 @@ from PIL import Image
 
 from ..data.judging import SURE
 from ..editors import EDITORS, InstructEdit
+from ..editors.mdp import PATHS
 from ..editors.ratios import at_ratios
 from ..editors.requests import Watch, unwatched
 from ..editors.trajectories import RECENT
@@ -44,11 +45,13 @@ from .table import (
     Log,
     Outcome,
     attempt,
+    by_whom,
     clip_of,
     figures,
     hardware,
     in_rows,
     instruments_of,
+    networks_of,
     set_distances,
     tripped,
     unchanged,
@@ -60,6 +63,10 @@ PROTOCOL = 1
 THETAS = (0.35, 0.5, 0.65)
 RATIOS = (0.3, 0.45, 0.6, 0.75, 0.9)
 COMPOSITED = ", composited"
+PHRASED = "InstructEdit, said"
+"""The row of Fig. 6."""
+OUTCOMES = "table1-outcomes"
+"""The folder of what every row came to: a file for each row, so that processes can share the rows."""
 WAYS, SAID = 4, 15
 """Ways of saying and scenes of Fig. 6."""
 SAID_FROM = 1_000_000
@@ -129,6 +136,15 @@ def rows_of(pack: BenchPack) -> tuple[Row, ...]:
         Row("Inpainting", made("inpaint")),
         Row("InstructEdit", ours),
     )
+
+
+def labels_of(pack: BenchPack) -> tuple[str, ...]:
+    """All rows by which the work can be divided."""
+    return (*(row.label for row in (*rows_of(pack), *figure_rows(pack))), PHRASED)
+
+
+def _chosen(rows: Sequence[Row], only: Sequence[str]) -> tuple[Row, ...]:
+    return tuple(row for row in rows if not only or row.label in only)
 
 
 class Sweep:
@@ -222,34 +238,43 @@ def measure(
     watch: Watch = unwatched,
     cases: Path | None = None,
     rows: Sequence[Row] = (),
+    only: Sequence[str] = (),
 ) -> dict[str, Any]:
     """Table 1 on the thirty and `n` drawn scenes, or on the pictures in the folder `cases`; and Fig. 5 and 7 on as many
     as the thirty. A run that was broken off goes on where it was, by the same command.
 
-    Writes table1.json, table1.md, table1.html, table1.jsonl and the pictures into `output`.
+    Writes table1.json, table1.md, table1.html, every row's outcomes and the pictures into `output`. With `only` some
+    rows are measured, by label, and nothing but their outcomes and pictures is written: processes that measure other
+    rows may work in the same folder at once, and the same call without it then makes the report of all.
     Raises: RequestError for a folder that holds no cases.
     """
     chosen = read_cases(cases) if cases is not None else (*thirty(seed), *drawn(n, seed))
-    table = tuple(rows) or rows_of(pack)
-    extra = () if rows else figure_rows(pack)
+    table = _chosen(tuple(rows) or rows_of(pack), only)
+    extra = _chosen(() if rows else figure_rows(pack), only)
     tools, remarks = instruments_of(pack)
     clip, notes = clip_of(pack, "CLIP scores")
     head = {
         "protocol": PROTOCOL, "pack": pack.name, "pack hash": pack.hash, "seed": seed,
+        "networks": networks_of(tools, clip is not None, pack),
         "cases": str(cases) if cases is not None else "drawn",
         "defaults": {name: dict(values) for name, values in pack.defaults.items()},
     }  # fmt: skip
-    output.mkdir(parents=True, exist_ok=True)
-    kept = Log(output / "table1.jsonl", head)
+    (output / OUTCOMES).mkdir(parents=True, exist_ok=True)
+
+    def log(label: str) -> Log:
+        return Log(output / OUTCOMES / f"{_named(label)}.jsonl", head)
+
+    kept = {row.label: log(row.label) for row in (*table, *extra)}
     unable: dict[str, str] = {}
     for number, case in enumerate(chosen):
         watch("edit", number, len(chosen))
         for row in (*table, *(extra if number < 30 else ())):
-            if row.label in unable or (row.label, number) in kept.outcomes:
+            if row.label in unable or (row.label, number) in kept[row.label].outcomes:
                 continue
             if (row.help - {"plan"} and case.target is None) or ("plan" in row.help and case.plan is None):
                 continue
             RECENT.forget()
+            PATHS.forget()
             try:
                 made = attempt(row.edit, case.asked(row.help))
             except PackError as error:
@@ -257,11 +282,11 @@ def measure(
                 continue
             _keep(output / "pictures", row.label, number, made)
             for outcome in reversed(score(case, row, made, tools, clip, number)):
-                kept.add(outcome)  # the plain row last: where it stands, the other stands too
-    numbers = range(len(chosen))
-    outcomes = [kept.outcomes[key] for key in sorted(kept.outcomes) if key[1] in numbers]
-    said = not rows and cases is None and "InstructEdit" not in unable
-    ways = _phrasings(pack, seed, tools, clip, kept) if said else {}
+                kept[row.label].add(outcome)  # the plain row last: where it stands, the other stands too
+    found = {key: outcome for one in kept.values() for key, outcome in one.outcomes.items()}
+    outcomes = [found[key] for key in sorted(found) if key[1] < len(chosen)]
+    said = not rows and cases is None and "InstructEdit" not in unable and (not only or PHRASED in only)
+    ways = _phrasings(pack, seed, tools, clip, log(PHRASED)) if said else {}
     labels = [label for row in table for label in (row.label, row.label + COMPOSITED)]
     report: dict[str, Any] = {
         **head, "n": len(chosen), "hardware": hardware(), "published": PUBLISHED,
@@ -280,6 +305,8 @@ def measure(
         f"Table 1, InstructEdit, {COLUMNS[name].label}": card.in_words(value, COLUMNS[name].unit)
         for name, value in report["rows"].get("InstructEdit", {}).items()
     }
+    if only:
+        return report
     write_whole(output / "table1.md", markdown(report) + "\n")
     write_whole(output / "table1.json", json.dumps(report, indent=1) + "\n")
     write_whole(output / "table1.html", page("InstructEdit, Table 1", markdown(report), _shown(chosen, table, output)))
@@ -290,7 +317,7 @@ def _phrasings(
     pack: BenchPack, seed: int, tools: Instruments, clip: Clip | None, kept: Log
 ) -> dict[str, dict[str, Any]]:
     """InstructEdit on the same edits said in several ways (Fig. 6): figures by way."""
-    row = Row("InstructEdit, said", rows_of(pack)[-1].edit)
+    row = Row(PHRASED, rows_of(pack)[-1].edit)
     cases = phrased(SAID, WAYS, seed)
     for scene in range(SAID):
         numbers = range(scene * WAYS, (scene + 1) * WAYS)
@@ -321,14 +348,14 @@ def _add_set_distances(
 ) -> None:
     """FID and KID of each row's decoded pictures to the true ones, by the pack's features; bootstrap over pictures."""
     known = [i for i, case in enumerate(cases) if case.truth is not None]
-    if tools.perceptual is None or len(known) < FEWEST:
+    if tools.features is None or len(known) < FEWEST:
         return
-    truths = tools.perceptual.pooled([Image.fromarray(np.asarray(cases[i].truth)) for i in known])
+    truths = tools.features.pooled([Image.fromarray(np.asarray(cases[i].truth)) for i in known])
     for label in labels:
         paths = [_path(folder, label, i) for i in known]
         if label not in report["rows"] or not all(path.exists() for path in paths):
             continue
-        results = tools.perceptual.pooled([Image.open(path).convert("RGB") for path in paths])
+        results = tools.features.pooled([Image.open(path).convert("RGB") for path in paths])
         report["rows"][label] |= set_distances(results, truths)
 
 
@@ -343,10 +370,11 @@ def _best_theta(rows: Mapping[str, Mapping[str, Any]]) -> str:
 
 def markdown(report: Mapping[str, Any]) -> str:
     """Published and measured side by side, for people."""
+    columns = by_whom(COLUMNS, report["networks"])
     lines = [
         f"Measured here: pack {report['pack']} ({report['pack hash'][:12]}), n = {report['n']}, seed {report['seed']}, "
-        f"{report['hardware']}. 95 % intervals in brackets. LPIPS, CLIP, FID and KID are by the pack "
-        f"{report['pack']}'s own networks. Scores of the decoder's picture; rows \u201ccomposited\u201d have the "
+        f"{report['hardware']}. 95 % intervals in brackets. Columns say which network made them. Scores of the "
+        f"decoder's picture; rows \u201ccomposited\u201d have the "
         f"input's pixels outside the mask. Best theta: {report['best theta'] or 'none'}.",
         "",
         "Published (10 photographs, Stable Diffusion; LPIPS down, CLIP score up, CLIP directional similarity up):",
@@ -363,7 +391,7 @@ def markdown(report: Mapping[str, Any]) -> str:
     }
     for title, rows in (sections | {f"Measured, {g}": rows for g, rows in report["groups"].items()}).items():
         if rows:
-            lines += ["", f"{title}:", "", *in_rows(COLUMNS, rows, report["n"])]
+            lines += ["", f"{title}:", "", *in_rows(columns, rows, report["n"])]
     stand_ins = [f"{said} ({what})" for said, what in report["stand-ins"].items()]
     if stand_ins:
         lines += ["", "Stand-ins in the thirty: " + "; ".join(stand_ins) + "."]
@@ -371,7 +399,11 @@ def markdown(report: Mapping[str, Any]) -> str:
 
 
 def _path(folder: Path, label: str, number: int) -> Path:
-    return folder / label.replace(", ", "-").replace(" ", "-") / f"{number:04d}.png"
+    return folder / _named(label) / f"{number:04d}.png"
+
+
+def _named(label: str) -> str:
+    return label.replace(", ", "-").replace(" ", "-")
 
 
 def _keep(folder: Path, label: str, number: int, made: Attempt) -> None:

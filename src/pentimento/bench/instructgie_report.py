@@ -11,7 +11,7 @@ from torch import Tensor
 
 from .instructgie_rows import Row
 from .report import Shown
-from .table import FEWEST, Column, Instruments, Outcome, figures, in_rows, set_distances
+from .table import FEWEST, Column, Instruments, Outcome, by_whom, figures, in_rows, set_distances
 from .visual_cases import VisualCase
 
 COLUMNS: Mapping[str, Column] = {
@@ -57,12 +57,12 @@ def tables_of(
     """Figures by group, row and column. Distances of sets are of whole groups with enough pictures."""
     labels = [row.label for row in rows]
     pooled: dict[str, Tensor] = {}
-    if tools.perceptual is not None and len(cases) >= FEWEST:
-        pooled["truth"] = tools.perceptual.pooled([Image.fromarray(np.asarray(case.case.truth)) for case in cases])
+    if tools.features is not None and len(cases) >= FEWEST:
+        pooled["truth"] = tools.features.pooled([Image.fromarray(np.asarray(case.case.truth)) for case in cases])
         for label in labels:
             if sum(o.row == label for o in outcomes) == len(cases):
                 paths = [picture_path(folder, label, number) for number in range(len(cases))]
-                pooled[label] = tools.perceptual.pooled([Image.open(path).convert("RGB") for path in paths])
+                pooled[label] = tools.features.pooled([Image.open(path).convert("RGB") for path in paths])
     groups = {}
     for title, numbers in groups_of(cases).items():
         rows_of = figures(COLUMNS, [o for o in outcomes if o.task in numbers], labels)
@@ -75,10 +75,11 @@ def tables_of(
 
 def markdown(report: Mapping[str, Any]) -> str:
     """Published and measured side by side, for people."""
+    columns = by_whom(COLUMNS, report["networks"])
     lines = [
         f"Measured here: {report['table']}, pack {report['pack']} ({report['pack hash'][:12]}), n = {report['n']}, "
-        f"seed {report['seed']}, {report['hardware']}. 95 % intervals in brackets. FID, KID, LPIPS and CLIP are by the "
-        f"pack {report['pack']}'s own networks, and compare with nothing published.",
+        f"seed {report['seed']}, {report['hardware']}. 95 % intervals in brackets. A pack's own networks compare with "
+        "nothing published.",
         "",
         "Published (the paper's test set, 256 x 256, Stable Diffusion):",
         "",
@@ -88,7 +89,7 @@ def markdown(report: Mapping[str, Any]) -> str:
     ]
     for title, group in report["groups"].items():
         if group["rows"]:
-            lines += ["", f"Measured, {title} (n = {group['n']}):", "", *in_rows(COLUMNS, group["rows"], group["n"])]
+            lines += ["", f"Measured, {title} (n = {group['n']}):", "", *in_rows(columns, group["rows"], group["n"])]
     return "\n".join([*lines, *(f"\n{remark}" for remark in report["remarks"])])
 
 

@@ -33,6 +33,7 @@ from .table import (
     clip_of,
     hardware,
     instruments_of,
+    networks_of,
     unchanged,
     write_whole,
 )
@@ -65,6 +66,7 @@ def measure(
     clip, notes = clip_of(pack, "CLIP directional similarity")
     head = {
         "protocol": PROTOCOL, "pack": pack.name, "pack hash": pack.hash, "seed": seed, "n": len(chosen),
+        "networks": networks_of(tools, clip is not None, pack),
         "cases": str(cases) if cases is not None else "drawn",
     }  # fmt: skip
     folder = output / "instructgie"

@@ -6,7 +6,7 @@ A run that was broken off goes on where it was, by the same command.
 import json
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from time import perf_counter
 from typing import Any, Protocol
@@ -20,13 +20,29 @@ from ..errors import NothingFound, PackError, PlanError
 from ..roles import Clip, Pack, Panoptic
 from ..values import Request, Result
 from ..vision.judge import Judge
-from ..vision.perceptual import Perceptual
 from .judge import round_trip
 from .metrics import frechet_distance, kernel_distance
 from .statistics import Figure, mean, share
 
 FEWEST = 20
 """Distances between sets are not measured on fewer pictures."""
+
+
+class Likeness(Protocol):
+    """How different pictures look, by the network `name`: LPIPS, or a pack's own."""
+
+    @property
+    def name(self) -> str: ...
+    def distances(self, images: Sequence[Image.Image], others: Sequence[Image.Image]) -> Tensor: ...
+    def distance_map(self, image: Image.Image, other: Image.Image) -> Tensor: ...
+
+
+class Features(Protocol):
+    """Whole pictures as features (n, d), by the network `name`: Inception, or a pack's own."""
+
+    @property
+    def name(self) -> str: ...
+    def pooled(self, images: Sequence[Image.Image]) -> Tensor: ...
 
 
 class BenchPack(Pack, Protocol):
@@ -37,7 +53,9 @@ class BenchPack(Pack, Protocol):
     @property
     def judge(self) -> Judge: ...
     @property
-    def perceptual(self) -> Perceptual: ...
+    def perceptual(self) -> Likeness: ...
+    @property
+    def features(self) -> Features: ...
 
 
 @dataclass(frozen=True)
@@ -85,14 +103,15 @@ class Instruments:
     a latent cell in pixels."""
 
     judge: Judge | None
-    perceptual: Perceptual | None
+    perceptual: Likeness | None
+    features: Features | None = None
     cell: int = 8
 
 
 def instruments_of(pack: BenchPack) -> tuple[Instruments, tuple[str, ...]]:
     """The pack's instruments, and a line for each that it lacks."""
     missing = []
-    judge, perceptual = None, None
+    judge, perceptual, features = None, None, None
     try:
         judge = pack.judge
     except PackError as error:
@@ -101,7 +120,28 @@ def instruments_of(pack: BenchPack) -> tuple[Instruments, tuple[str, ...]]:
         perceptual = pack.perceptual
     except PackError as error:
         missing.append(f"not measured, perceptual distance: {error}")
-    return Instruments(judge, perceptual), tuple(missing)
+    try:
+        features = pack.features
+    except PackError as error:
+        missing.append(f"not measured, distances between sets: {error}")
+    return Instruments(judge, perceptual, features), tuple(missing)
+
+
+def networks_of(tools: Instruments, clip: bool, pack: BenchPack) -> dict[str, str]:
+    """Which network makes the columns whose names begin with LPIPS, FID, KID and CLIP, as far as there is one."""
+    made = {"LPIPS": tools.perceptual, "FID": tools.features, "KID": tools.features}
+    networks = {what: network.name for what, network in made.items() if network is not None}
+    return networks | ({"CLIP": f"the CLIP of {pack.name}"} if clip else {})
+
+
+def by_whom(columns: Mapping[str, Column], networks: Mapping[str, str]) -> dict[str, Column]:
+    """The columns with the network that made them in their labels; `networks` maps the beginning of a column's name
+    to a network's."""
+    makers = {name: next((by for what, by in networks.items() if name.startswith(what)), "") for name in columns}
+    return {
+        name: replace(column, label=f"{column.label}, by {makers[name]}" if makers[name] else column.label)
+        for name, column in columns.items()
+    }
 
 
 def clip_of(pack: BenchPack, what: str) -> tuple[Clip | None, tuple[str, ...]]:

@@ -5,10 +5,12 @@ And what an inversion loses: the picture back from its own noise, by encoding ra
 
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import product
 from pathlib import Path
+from time import perf_counter
 from typing import Any
 
 import numpy as np
@@ -19,16 +21,17 @@ from ..editors import EDITORS, InstructEdit
 from ..editors.requests import Watch, unwatched
 from ..errors import PackError
 from ..values import Plan, Request
-from ..vision.judge import Judge
 from .judge import round_trip
 from .metrics import psnr
 from .statistics import mean
-from .table import BenchPack, attempt
-from .tasks import Task, draw_tasks, given
+from .table import BenchPack, Log, Outcome, attempt
+from .tasks import Task, draw_task, draw_tasks, given
 
+PROTOCOL = 2
+"""Raised whenever a change makes scores incomparable with older ones."""
 DEFAULTS = "defaults.json"
 PRICE = 0.02
-"""What a decibel lost outside the edit, below the autoencoder's, costs in the share of edits carried out."""
+"""What a decibel lost outside the edit, below the autoencoder's, costs in belief."""
 GUIDANCE = (2.0, 3.0, 4.5, 7.0)
 CLOSEST, GROW = (1.0, 0.4), (0, 1)
 GRIDS: Mapping[str, Mapping[str, Sequence[Any]]] = {
@@ -44,22 +47,47 @@ GRIDS: Mapping[str, Mapping[str, Sequence[Any]]] = {
 
 @dataclass(frozen=True)
 class Trial:
-    """Settings with what they reached: share carried out, dB lost outside below the autoencoder's, and the score."""
+    """Settings with what they reached over the tasks: the judge's mean belief in the edit, the share that it says is
+    carried out, dB lost outside below the autoencoder's, seconds an edit, and the score, which chooses."""
 
     settings: Mapping[str, Any]
+    believed: float
     carried: float
     lost: float
+    seconds: float
 
     @property
     def score(self) -> float:
-        return self.carried - PRICE * self.lost
+        return self.believed - PRICE * self.lost
 
     def to_json(self) -> dict[str, Any]:
-        return {**self.settings, "carried out": self.carried, "dB lost outside": self.lost, "score": self.score}
+        return {
+            **self.settings, "belief": self.believed, "carried out": self.carried, "dB lost outside": self.lost,
+            "seconds": self.seconds, "score": self.score,
+        }  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Tried:
+    """A validation case as a sweep sees it: `edited` makes a picture, uint8 (h, w, 3), with settings; `believed` is the
+    judge's belief in a picture; `outside` its PSNR where nothing should change, nan when everything may, of which the
+    autoencoder alone leaves `limit`."""
+
+    kind: str
+    edited: Callable[[Mapping[str, Any]], np.ndarray]
+    believed: Callable[[np.ndarray], float]
+    outside: Callable[[np.ndarray], float]
+    limit: float
 
 
 def tune(
-    pack: BenchPack, method: str, grid: Mapping[str, Sequence[Any]], n: int, seed: int, watch: Watch = unwatched
+    pack: BenchPack,
+    method: str,
+    grid: Mapping[str, Sequence[Any]],
+    n: int,
+    seed: int,
+    output: Path,
+    watch: Watch = unwatched,
 ) -> tuple[Trial, ...]:
     """Every combination of `grid` on `n` validation tasks, in training phrasings; the best first.
 
@@ -69,42 +97,89 @@ def tune(
     """
     judge = pack.judge
     trip = round_trip(pack.text_to_image.autoencoder)
-    names = list(grid)
-    combinations = [dict(zip(names, values, strict=True)) for values in product(*grid.values())]
-    carried: list[list[float]] = [[] for _ in combinations]
-    lost: list[list[float]] = [[] for _ in combinations]
-    for task in draw_tasks(n, seed, "validation", held_out=False):
-        watch("edit", task.number, n)
-        limit = _outside(task, trip(task.truth.before))
-        for i, settings in enumerate(combinations):
-            picture = _decoded(pack, method, settings, task)
-            carried[i].append(float(_carried(judge, task, picture)))
-            if not np.isnan(limit):
-                lost[i].append(max(0.0, limit - _outside(task, picture)))
+    others = {name: value for name, value in pack.defaults.get(method, {}).items() if name not in grid}
+
+    def tried(number: int) -> Tried:
+        task = draw_task(number, seed, "validation", held_out=False)
+        return Tried(
+            task.edit.words.kind,
+            lambda settings: _decoded(pack, method, {**others, **settings}, task),
+            partial(belief, judge, task.edit),
+            partial(_outside, task),
+            _outside(task, trip(task.truth.before)),
+        )
+
+    return sweep(pack, method, grid, others, n, seed, tried, output, watch)
+
+
+def sweep(
+    pack: BenchPack,
+    name: str,
+    grid: Mapping[str, Sequence[Any]],
+    others: Mapping[str, Any],
+    n: int,
+    seed: int,
+    tried: Callable[[int], Tried],
+    output: Path,
+    watch: Watch = unwatched,
+) -> tuple[Trial, ...]:
+    """Every combination of `grid` on the cases `tried(0)` to `tried(n - 1)`; the best first.
+
+    All settings are tried on a case before the next one, so that what does not depend on them, such as an inversion, is
+    worked out once; the first name of `grid` varies most slowly. tune-NAME.jsonl in `output` holds what came of each
+    edit, and a run that was broken off goes on there.
+    """
+    combinations = [dict(zip(grid, values, strict=True)) for values in product(*grid.values())]
+    head = {
+        "protocol": PROTOCOL, "pack": pack.name, "pack hash": pack.hash, "seed": seed, "method": name,
+        "other settings": dict(others), "judge thresholds": dict(pack.judge.thresholds),
+    }  # fmt: skip
+    output.mkdir(parents=True, exist_ok=True)
+    kept = Log(output / f"tune-{name}.jsonl", head)
+    labels = [json.dumps(settings) for settings in combinations]
+    for number in range(n):
+        watch("edit", number, n)
+        left = [i for i, label in enumerate(labels) if (label, number) not in kept.outcomes]
+        if not left:
+            continue
+        case = tried(number)
+        for i in left:
+            began = perf_counter()
+            picture = case.edited(combinations[i])
+            seconds = perf_counter() - began
+            believed = case.believed(picture)
+            measured = {"belief": believed, "carried out": float(believed >= SURE), "seconds": seconds}
+            if not np.isnan(case.limit):
+                measured["dB lost outside"] = max(0.0, case.limit - case.outside(picture))
+            kept.add(Outcome(labels[i], number, case.kind, measured=measured))
     trials = [
-        Trial(settings, float(np.mean(carried[i])), float(np.mean(lost[i])) if lost[i] else 0.0)
-        for i, settings in enumerate(combinations)
+        _trial(settings, [kept.outcomes[label, number] for number in range(n)])
+        for settings, label in zip(combinations, labels, strict=True)
     ]
     return tuple(sorted(trials, key=lambda trial: -trial.score))
+
+
+def _trial(settings: Mapping[str, Any], outcomes: Sequence[Outcome]) -> Trial:
+    """The means over tasks; dB over those with something outside their edit."""
+
+    def average(name: str) -> float:
+        values = [o.measured[name] for o in outcomes if name in o.measured]
+        return float(np.mean(values)) if values else 0.0
+
+    return Trial(settings, average("belief"), average("carried out"), average("dB lost outside"), average("seconds"))
 
 
 def _decoded(pack: BenchPack, method: str, settings: Mapping[str, Any], task: Task) -> np.ndarray:
     """The edit before the composite; the picture before it when the words were not understood."""
     editor = EDITORS[method]
-    chosen: dict[str, Any] = {**pack.defaults.get(method, {}), **settings, "pack": pack}
     seen = given(task)
     plan = task.wanted if "plan" in editor.works_from else None
     mask = task.truth.target if "mask" in editor.works_from else None
-    made = attempt(editor(**chosen), Request(seen.image, seen.instruction, plan=plan, mask=mask))
+    made = attempt(editor(**settings, pack=pack), Request(seen.image, seen.instruction, plan=plan, mask=mask))
     return np.asarray((made.result.decoded if made.result else seen.image).convert("RGB"))
 
 
-def _carried(judge: Judge, task: Task, picture: np.ndarray) -> bool:
-    return belief(judge, task.edit, picture) >= SURE
-
-
 def _outside(task: Task, picture: np.ndarray) -> float:
-    """PSNR where nothing should change; nan when everything may."""
     return psnr(picture, task.truth.after, ~(task.truth.mask | task.truth.target))
 
 

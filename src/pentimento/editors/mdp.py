@@ -46,6 +46,7 @@ class Optimised:
     start: Start
     guidance: float
     inner_steps: int
+    inner_rate: float
 
 
 PATHS: Recent[Optimised, Path] = Recent()
@@ -68,6 +69,7 @@ class MDP(Settings):
     window_start: Fraction = Field(0.0, description="where the window begins, as a share of the steps from noise")
     window_end: Fraction = Field(0.5, description="where the window ends; more keeps more of the picture")
     inner_steps: int = Field(10, ge=0, le=1000, description="most Adam steps for each step's empty-text embedding")
+    inner_rate: float = Field(0.01, gt=0, le=1, description="their learning rate at pure noise; it falls from there")
     inversion_timestep: InversionTimestep = Field(
         "source", description="timestep at which the inversion asks for eps: source, or destination"
     )
@@ -118,7 +120,10 @@ class MDP(Settings):
     def path(self, model: Diffusion, pixels: Tensor, caption: str, steps: Levels, watch: Watch) -> Path:
         """The null-text inversion of pixels (1, 3, size, size), or the one that is kept."""
         key = Optimised(
-            Start(digest(pixels), caption, self.steps, self.inversion_timestep), self.guidance, self.inner_steps
+            Start(digest(pixels), caption, self.steps, self.inversion_timestep),
+            self.guidance,
+            self.inner_steps,
+            self.inner_rate,
         )
         known = PATHS.find(model, key)
         if known is None:
@@ -126,7 +131,9 @@ class MDP(Settings):
             with model.same_texts():
                 timestep = self.inversion_timestep
                 trajectory = inverted(model, pixels, caption, before, steps, steps.steps, timestep, watch)
-                known = null_text(model, trajectory, before, null, steps, self.guidance, self.inner_steps, watch)
+                known = null_text(
+                    model, trajectory, before, null, steps, self.guidance, self.inner_steps, self.inner_rate, watch
+                )
             PATHS.keep(model, key, known)
         return known
 
@@ -139,12 +146,14 @@ def null_text(
     steps: Levels,
     guidance: float,
     inner_steps: int,
+    inner_rate: float,
     watch: Watch,
 ) -> Path:
     """Empty-text embeddings with which the guided path retraces `trajectory` (null-text inversion, its Algorithm 1).
 
-    Each step begins with the embedding of the step before it. Learning rate (0.01, falling by 1 % of it each step) and
-    the growing bound at which the optimisation stops early are those of the authors' code.
+    Each step begins with the embedding of the step before it. The first learning rate (0.01), its fall by 1 % each step
+    and the growing bound on the squared error at which the optimisation stops early are those of the authors' code. The
+    bound is for latents scaled to a deviation of about 1; the rate is in units of text states, which differ by encoder.
     """
     n = steps.steps
     x = trajectory.latents[n]
@@ -154,7 +163,7 @@ def null_text(
         t, a, a_next = steps.times[level].expand(1), steps.alphas[level], steps.alphas[level - 1]
         conditional = model.denoise(x, t, text)
         null = null.detach().clone().requires_grad_()
-        optimizer = torch.optim.Adam([null], lr=1e-2 * max(0.0, 1 - done / 100))
+        optimizer = torch.optim.Adam([null], lr=inner_rate * max(0.0, 1 - done / 100))
         for _ in range(inner_steps):
             with torch.enable_grad():
                 eps = _mixed(conditional, model.denoise(x, t, null), guidance)

@@ -11,7 +11,7 @@ from pathlib import Path
 from threading import Thread
 
 from ..errors import PackError
-from .manifest import Manifest, fetch_command, locate, split_hub_id, verify
+from .manifest import PROVIDED, Manifest, fetch_command, locate, split_hub_id, verify
 
 SECONDS = 8.0
 COMMIT = re.compile(r"[0-9a-f]{40}")
@@ -58,7 +58,7 @@ class Report:
 
 
 def check(folder: Path, manifest: Manifest, only: Sequence[str] = (), seconds: float = SECONDS) -> Report:
-    """What of the roles `only`, or of all of them, is here. The hub is asked for at most `seconds`.
+    """What of the roles `only`, or of all that edit, is here. The hub is asked for at most `seconds`.
 
     Raises: PackError for a role that the pack does not have, or a file of its own that differs from its hash.
     """
@@ -68,7 +68,7 @@ def check(folder: Path, manifest: Manifest, only: Sequence[str] = (), seconds: f
     wanted: dict[tuple[str, str], dict[str, set[str]]] = {}
     for role, one in manifest.roles.items():
         for component in one.components.values():
-            if role in only or not only:
+            if role in only or (not only and one.kind not in PROVIDED):
                 name, revision, _ = split_hub_id(component) or (str(folder), "", "")
                 wanted.setdefault((name, revision), {}).setdefault(component, set()).add(role)
     sources = [_source(folder, manifest, *key, components) for key, components in wanted.items()]

@@ -9,7 +9,7 @@
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Any
 
@@ -18,6 +18,12 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from ..errors import PackError
 
 MANIFEST = "manifest.json"
+PROVIDED: Mapping[str, str] = {
+    "lpips_alexnet": "torchvision's AlexNet and the linear heads of lpips v0.1",
+    "inception_v3": "the Inception-v3 of FID (2015-12-05)",
+}
+"""Kinds of role whose published weights are in no repository as safetensors: whoever has them puts them into the
+role's folder. They measure photographs, and nothing edits with them."""
 
 
 def _stays_inside(path: str) -> str:

@@ -52,13 +52,14 @@ FIXED: Mapping[str, Mapping[str, Any]] = {
         "measure": "quantile", "image": 0.1, "text": 0.1, "direction": 0.5,
     },
     "learning": {"lr": 0.01},
-    "instructgie": {"guidance": 3.0},
-    "promptdiffusion": {"guidance": 3.0},
+    "mdp": {"inner_steps": 3, "inner_rate": 0.1},
 }  # fmt: skip
 """Defaults that follow from how small the models are; no tuning changes them. A small CLIP sees no direction in many
 exact pairs; only from about their median on does that quantile ask for one. Learned keys and values have to move ten
-times as far as the paper's rate of 0.001 lets them in a thousand steps. Beside an example guidance
-is that of text_to_image's own samples, until it is tuned."""
+times as far as the paper's rate of 0.001 lets them in a thousand steps; null-text embeddings, too, reach in three steps
+at a rate of 0.1 what the authors' ten at 0.01 reach (docs/LOG.md)."""
+UNTUNED: Mapping[str, Mapping[str, Any]] = {"instructgie": {"guidance": 3.0}, "promptdiffusion": {"guidance": 3.0}}
+"""Until they are tuned: the guidance of text_to_image's own samples."""
 LIMITS = """\
 Models of a drawn world, trained from nothing on that world alone: they know its nouns, colours and
 effects, and no photograph. Stored in fp16, to be computed in fp32 or bf16. Scores on this pack compare methods with
@@ -82,7 +83,8 @@ def finish(folder: Path, runs: Path, version: str) -> Manifest:
     write_json(folder / REPORTS, reports)
     tuned = read_json(folder / DEFAULTS) or read_json(folder / MANIFEST).get("defaults", {})
     notes = "Trained on the drawn world by runs/miniature.sh."
-    manifest = seal(folder, "miniature", version, trained, {**tuned, **FIXED}, notes)
+    defaults = {**UNTUNED, **tuned, **{name: {**tuned.get(name, {}), **fixed} for name, fixed in FIXED.items()}}
+    manifest = seal(folder, "miniature", version, trained, defaults, notes)
     write_card(folder, f"The miniature, version {version}", reports, scores, LIMITS)
     return manifest
 

@@ -16,7 +16,7 @@ from ..language.chat import Complete, Message
 from ..language.phrases import read_phrases
 from ..roles import BoxSegmenter, Captioner, Clip, Detector, Diffusion, InContext, Panoptic, Planner, Segmenter
 from .guard import hide_broken_torchvision
-from .manifest import MANIFEST, Manifest, locate, read_manifest, split_hub_id, verify
+from .manifest import MANIFEST, PROVIDED, Manifest, Role, locate, read_manifest, split_hub_id, verify
 from .placement import Placement, place
 
 METHODS: Mapping[str, tuple[str, ...]] = {
@@ -42,6 +42,8 @@ OWN_KINDS: Mapping[str, str] = {
     "clip": "pentimento.vision.clip",
     "factor_judge": "pentimento.vision.judge",
     "perceptual": "pentimento.vision.perceptual",
+    "lpips_alexnet": "pentimento.vision.lpips",
+    "inception_v3": "pentimento.vision.inception",
 }
 """Kinds whose module has `load(folder)`; these models are small and stay in fp32 on the CPU."""
 
@@ -191,8 +193,26 @@ class OpenPack:
 
     @cached_property
     def perceptual(self) -> Any:
-        """The feature network; for the bench alone."""
+        """What says how different pictures look, for the bench alone: LPIPS where its weights are there, else the
+        pack's own network."""
+        return self.load("lpips") if self._measures_by("lpips") else self._own_perceptual
+
+    @cached_property
+    def features(self) -> Any:
+        """What sees pictures for distances between sets, for the bench alone: Inception where its weights are there,
+        else the pack's own network."""
+        return self.load("inception") if self._measures_by("inception") else self._own_perceptual
+
+    @cached_property
+    def _own_perceptual(self) -> Any:
         return self.load("perceptual")
+
+    def _measures_by(self, role: str) -> bool:
+        """Whether the role's folder is there; without a network of the pack's own, whether the role is."""
+        wanted = self.manifest.roles.get(role)
+        if wanted is None or "perceptual" not in self.manifest.roles:
+            return wanted is not None
+        return all((self.folder / component).is_dir() for component in wanted.components.values())
 
     def load(self, role: str) -> Any:
         """Load the model of a role, with its shared components.
@@ -203,6 +223,8 @@ class OpenPack:
         wanted = self.manifest.roles.get(role)
         if wanted is None:
             raise PackError(self._without(role))
+        if wanted.kind in PROVIDED:
+            self._asks_for_weights(role, wanted)
         files = self.manifest.downloads
         folders = {name: locate(self.folder, c, files.get(c, ())) for name, c in wanted.components.items()}
         verify(self.folder, self.manifest, [c for c in wanted.components.values() if split_hub_id(c) is None])
@@ -234,6 +256,14 @@ class OpenPack:
         if kind in HUB_KINDS:
             return getattr(import_module("pentimento.packs.hub"), HUB_KINDS[kind])(folders["model"], self.placement)
         raise PackError(f"the pack {self.name!r} holds a {kind!r}, which this version cannot load: update the library")
+
+    def _asks_for_weights(self, role: str, wanted: Role) -> None:
+        for component in wanted.components.values():
+            if not (self.folder / component).is_dir():
+                raise PackError(
+                    f"the weights for {role} are not here: put {PROVIDED[wanted.kind]} as safetensors into "
+                    f"{self.folder / component}, or into that folder of a pack of your own that has the role"
+                )
 
     def _shared(self, kind: str, folder: Path, load: Callable[[], Any]) -> Any:
         key = (kind, folder.resolve())

@@ -52,9 +52,10 @@ class PerceptualNet(nn.Module):
 
 @dataclass(frozen=True, eq=False)
 class Perceptual:
-    """A loaded network. Pictures are brought to `side` x `side`, whatever their aspect."""
+    """A loaded network. Pictures are brought to `side` x `side`, whatever their aspect. `name` labels its figures."""
 
     net: PerceptualNet
+    name: str = "the miniature's own network"
 
     @torch.no_grad()
     def distances(self, images: Sequence[Image.Image], others: Sequence[Image.Image]) -> Tensor:

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
-from torch import nn
+from torch import Tensor, nn
 
 from ..errors import PackError
 
@@ -46,10 +46,31 @@ def read_weights(net: nn.Module, folder: Path) -> None:
         state = load_file(path)
     except (OSError, SafetensorError) as error:
         raise PackError(f"{path} cannot be read ({error}); train the model again or mend the pack") from error
+    fill(net, state, path)
+
+
+def read_published(folder: Path) -> dict[str, Tensor]:
+    """All tensors of the folder's safetensors files, by their names there.
+
+    Raises: PackError when there are none, or one cannot be read.
+    """
+    state: dict[str, Tensor] = {}
+    for path in sorted(Path(folder).glob("*.safetensors")):
+        try:
+            state |= load_file(path)
+        except (OSError, SafetensorError) as error:
+            raise PackError(f"{path} cannot be read ({error}): copy it again") from error
+    if not state:
+        raise PackError(f"{folder} holds no safetensors file: convert the published weights")
+    return state
+
+
+def fill(net: nn.Module, state: Mapping[str, Tensor], source: Path) -> None:
+    """Put all of `state` into `net`, in fp32, ready for use. Raises: PackError when it does not fit."""
     try:
         net.load_state_dict(
             {name: value.float() if value.dtype == torch.half else value for name, value in state.items()}
         )
     except RuntimeError as error:
-        raise PackError(f"{path} does not fit its config.json: {str(error).splitlines()[-1].strip()}") from error
+        raise PackError(f"{source} does not fit the network: {str(error).splitlines()[-1].strip()}") from error
     net.eval().requires_grad_(False)
