@@ -30,8 +30,8 @@ def wanted(clip: Clip, pairs: Sequence[Pair]) -> Tensor:
 
 
 def alike_in_words(clip: Clip, pairs: Sequence[Pair], text: Tensor, total: int) -> Alike:
-    """How far the instruction means the wanted direction (Visii's code): all token states of `text` (1, tokens, d), with
-    those that are learned in their places."""
+    """How far the instruction means the wanted direction (Visii's code): by all token states of `text` (1, tokens, d),
+    with those that are learned in their places."""
     direction = wanted(clip, pairs)
 
     def alike(slots: Slots, x_t: Tensor, eps: Tensor, t: Tensor, rows: Tensor) -> Tensor:
