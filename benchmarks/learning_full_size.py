@@ -3,10 +3,10 @@
     python benchmarks/learning_full_size.py --steps 1              # on the CPU: bf16, one part of the time at once
     python benchmarks/learning_full_size.py --steps 1000           # on a GPU: the whole learning, five parts at once
 
-A step is a forward and a backward pass of InstructPix2Pix' U-Net (Stable Diffusion 1.5's, eight channels in) for each of
-five parts, over latents of 4x64x64, ten tokens' keys and values in sixteen layers, and AdamW. Parts are independent, so
-`--at-once` of them share a pass: fewer need less memory and give the same gradients. All weights are one number: time
-does not depend on them. Pictures and texts are encoded once in a learning and are left out.
+A step is a forward and a backward pass of InstructPix2Pix' U-Net (Stable Diffusion 1.5's, eight channels in) for each
+of five parts, over latents of 4x64x64, ten tokens' keys and values in sixteen layers, and AdamW. Parts are independent,
+so `--at-once` of them share a pass: fewer need less memory. All weights are one number: time does not depend on them.
+Pictures and texts are encoded once in a learning and are left out.
 """
 
 import argparse

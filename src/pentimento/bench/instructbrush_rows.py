@@ -36,8 +36,8 @@ LEARNING = ("instructbrush", "visii")
 
 @dataclass(frozen=True)
 class Row:
-    """One line: a bound ("no edit", "round trip"), words alone ("words"), or a method that learns: its settings, from how
-    many pairs, and by how much its seed is beyond the table's."""
+    """One line: a bound ("no edit", "round trip"), words alone ("words"), or a method that learns: its settings, from
+    how many pairs, and by how much its seed is beyond the table's."""
 
     label: str
     how: str

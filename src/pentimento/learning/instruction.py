@@ -122,7 +122,12 @@ def learning_job(
         rng = np.random.default_rng([settings.seed, 401, step])
         low = np.arange(parts) * total // parts
         high = (np.arange(parts) + 1) * total // parts
-        return Batch(torch.from_numpy(rng.integers(0, len(pairs), parts)), torch.from_numpy(rng.integers(low, high)))
+        chosen = torch.from_numpy(rng.integers(0, len(pairs), parts))
+        if settings.each_timestep_once:
+            return Batch(
+                chosen, torch.tensor([in_turn(a, b, step, settings.seed) for a, b in zip(low, high, strict=True)])
+            )
+        return Batch(chosen, torch.from_numpy(rng.integers(low, high)))
 
     def loss(brush: Any, batch: Batch, generator: torch.Generator) -> Tensor:
         x0, image = after[batch.pairs.cpu()], condition[batch.pairs.cpu()]
@@ -160,6 +165,13 @@ def learning_job(
         export=lambda brush, folder: save_learned(learned(brush), folder / output.name),
         sample=sample if watching is not None else None,
     )
+
+
+def in_turn(low: int, high: int, step: int, seed: int) -> int:
+    """The timestep of [low, high) whose turn it is at a step: each comes once, in an order that is shuffled again when
+    all have been (Visii's code)."""
+    again, place = divmod(step, int(high - low))
+    return int(low + np.random.default_rng([seed, 402, int(low), again]).permutation(high - low)[place])
 
 
 def predicted(

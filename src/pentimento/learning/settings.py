@@ -32,6 +32,7 @@ class LearnSettings(Settings):
     image_guidance: GuidanceScale = Field(1.5, description="guidance scale towards the picture, of the edit")
     image_latents: Literal["scaled", "unscaled"] = Field("scaled", description="scale of the picture's latents")
     train_with_guidance: bool = Field(False, description="whether the loss is taken of the guided prediction")
+    each_timestep_once: bool = Field(False, description="a part's timesteps in shuffled turn, instead of drawn anew")
     mse_weight: float = Field(1.0, gt=0, description="of the noise prediction loss")
     clip_weight: float = Field(0.0, ge=0, description="of CLIP's direction from before to after; 0 leaves it out")
     clip_reads: Literal["pictures", "words"] = Field("pictures", description="where that direction is looked for")
@@ -62,7 +63,7 @@ class LearnSettings(Settings):
 
 VISII: Mapping[str, Any] = {
     "method": "visii", "space": "text", "parts": 1, "init": "caption", "train_with_guidance": True,
-    "mse_weight": 4.0, "clip_weight": 0.1,
+    "each_timestep_once": True, "mse_weight": 4.0, "clip_weight": 0.1,
 }  # fmt: skip
 """Visii's settings, where they are not InstructBrush's (Nguyen et al. 2023, Sec. 4; the weights are its code's)."""
 
