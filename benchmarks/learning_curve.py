@@ -109,7 +109,7 @@ def chart(report: Mapping[str, Any]) -> Image.Image:
         across, level = place(0, 0)[0], place(0, curve["words"]["PSNR"])[1]
         for x in np.arange(across, place(seconds, 0)[0], 10):
             draw.line([(x, level), (x + 5, level)], colour)
-        draw.text((dots[-1][0] + 8, 24 + 18 * number), name, colour, font)
+        draw.text((WIDTH - RIGHT + 8, 24 + 18 * number), name, colour, font)
     return picture
 
 

@@ -125,7 +125,10 @@ def learning_job(
         chosen = torch.from_numpy(rng.integers(0, len(pairs), parts))
         if settings.each_timestep_once:
             return Batch(
-                chosen, torch.tensor([in_turn(a, b, step, settings.seed) for a, b in zip(low, high, strict=True)])
+                chosen,
+                torch.tensor(
+                    [in_turn(a, b, step, settings.seed) for a, b in zip(low.tolist(), high.tolist(), strict=True)]
+                ),
             )
         return Batch(chosen, torch.from_numpy(rng.integers(low, high)))
 
@@ -170,8 +173,8 @@ def learning_job(
 def in_turn(low: int, high: int, step: int, seed: int) -> int:
     """The timestep of [low, high) whose turn it is at a step: each comes once, in an order that is shuffled again when
     all have been (Visii's code)."""
-    again, place = divmod(step, int(high - low))
-    return int(low + np.random.default_rng([seed, 402, int(low), again]).permutation(high - low)[place])
+    again, place = divmod(step, high - low)
+    return int(low + np.random.default_rng([seed, 402, low, again]).permutation(high - low)[place])
 
 
 def predicted(
