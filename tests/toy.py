@@ -66,7 +66,10 @@ class ToyAutoencoder:
         return self.network.encode(pictures).latent_dist.mode() * self.scaling_factor
 
     def decode(self, latents: Tensor) -> Tensor:
-        return self.network.decode(latents / self.scaling_factor).sample.clamp(-1, 1)
+        return self.decode_pixels(latents).clamp(-1, 1)
+
+    def decode_pixels(self, latents: Tensor) -> Tensor:
+        return self.network.decode(latents / self.scaling_factor).sample
 
 
 @dataclass(frozen=True, eq=False)

@@ -30,6 +30,10 @@ class Autoencoder(Protocol):
         """Pictures in [-1, 1], clamped."""
         ...
 
+    def decode_pixels(self, latents: Tensor) -> Tensor:
+        """Pictures around [-1, 1]; with gradients where they are on, nothing clamped."""
+        ...
+
 
 @runtime_checkable
 class Diffusion(Protocol):
@@ -159,6 +163,10 @@ class Clip(Protocol):
         ...
 
     def embed_texts(self, texts: Sequence[str]) -> Tensor: ...
+
+    def embed_states(self, states: Tensor) -> Tensor:
+        """Of token states (b, tokens, d) of its text encoder, their mean projected; with gradients."""
+        ...
 
 
 class Pack(Protocol):

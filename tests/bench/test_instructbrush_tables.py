@@ -1,17 +1,21 @@
-"""InstructBrush's tables: an effect at a time, resumable, with bounds and ablations at one budget."""
+"""InstructBrush's tables: resumable, shared by tables and processes, with bounds and ablations at one budget."""
 
 import json
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from filelock import FileLock
 from PIL import Image
 
 from pentimento import bench
+from pentimento.bench import instructbrush_rows as rows
 from pentimento.bench import instructbrush_tables as tables
 from pentimento.bench.metrics import direction_distance
+from pentimento.bench.table import Outcome
 from pentimento.data.effects import EFFECTS
 from pentimento.errors import PackError, RequestError
 from pentimento.learning.settings import learn_settings
@@ -23,6 +27,9 @@ class Seeing:
 
     def embed_images(self, images):
         return torch.from_numpy(np.stack([np.asarray(i.convert("RGB")).mean((0, 1)) for i in images])).float()
+
+    def embed_pixels(self, pixels):
+        return pixels.mean((-2, -1))
 
     def embed_texts(self, texts):
         return torch.eye(3)[[len(text) % 3 for text in texts]]
@@ -54,36 +61,90 @@ def pack() -> BenchToy:
 
 
 def test_every_learning_has_the_same_budget() -> None:
-    def cost(how: str, **settings: object) -> int:
-        plain = learn_settings(how, settings)
-        rows = plain.parts * (3 if plain.train_with_guidance else 1)
-        return rows * tables.steps_within(settings, plain.parts, plain.train_with_guidance, tables.BUDGET)
-
-    for row in (row for rows in tables.ROWS.values() for row in rows if row.how in ("visii", "instructbrush")):
-        assert 0.99 * tables.BUDGET <= cost(row.how, **row.settings) <= tables.BUDGET, row.label
+    for row in (row for table in tables.ROWS.values() for row in table if row.how in rows.LEARNING):
+        settings = learn_settings(row.how, row.settings)
+        cost = settings.parts * (3 if settings.train_with_guidance else 1) * rows.steps_within(settings, tables.BUDGET)
+        assert 0.99 * tables.BUDGET <= cost <= tables.BUDGET, row.label
 
 
-def test_a_table_is_measured_and_goes_on_where_it_was_broken_off(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(tables, "BUDGET", 15)
-    monkeypatch.setattr(tables, "SEEDS", 1)
+@pytest.fixture
+def small(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Tables of two effects with one sample a pair; what is learned is noted."""
+    effects = tables.drawn_effects(2)
+    monkeypatch.setattr(tables, "drawn_effects", lambda n: effects[:n])
+    monkeypatch.setattr(rows, "SEEDS", 1)
+    learned: list[str] = []
+    plain = rows.learn
+
+    def noted(pack: Any, pairs: Any, path: Path, settings: Any) -> Any:
+        learned.append(path.stem)
+        return plain(pack, pairs, path, settings)
+
+    monkeypatch.setattr(rows, "learn", noted)
+    return learned
+
+
+def test_a_table_is_measured_and_goes_on_where_it_was_broken_off(tmp_path: Path, small: list[str]) -> None:
     report = tables.measure("instructbrush-table1", pack(), tmp_path, n=2, budget=15)
-    rows = report["groups"]["TOP-Bench"]
-    assert list(rows) == [row.label for row in tables.ROWS["instructbrush-table1"]]
-    assert rows["InstructBrush"]["PSNR"]["n"] == 2 and rows["InstructBrush"]["seconds"]["value"] > 0
-    assert rows["no edit"]["Direct."]["value"] == pytest.approx(1)
-    log = tmp_path / "instructbrush-table1.jsonl"
-    lines = log.read_text().splitlines()
-    log.write_text("\n".join(lines[:4]) + "\n" + lines[4][:15])
+    figures = report["groups"]["TOP-Bench"]
+    assert list(figures) == [row.label for row in tables.ROWS["instructbrush-table1"]]
+    assert figures["InstructBrush"]["PSNR"]["n"] == 2 and figures["InstructBrush"]["seconds"]["value"] > 0
+    assert figures["no edit"]["Direct."]["value"] == pytest.approx(1)
+    assert report["spread"]["PSNR"]["n"] == 1 and len(set(report["spread"]["PSNR"]["means"])) == 3
+    assert len(small) == len(set(small)) == 2 * 2 + 2
+    for kept in list((tmp_path / "scores").glob("*.json"))[::2]:
+        kept.unlink()
     again = tables.measure("instructbrush-table1", pack(), tmp_path, n=2, budget=15)
-    assert [line.split('"measured"')[0] for line in sorted(log.read_text().splitlines())] == [
-        line.split('"measured"')[0] for line in sorted(lines)
-    ]
-    for label, figures in rows.items():
-        assert again["groups"]["TOP-Bench"][label]["PSNR"] == figures["PSNR"]
+    assert again["groups"]["TOP-Bench"]["Visii"]["PSNR"] == figures["Visii"]["PSNR"]
+    assert len(set(small)) == 2 * 2 + 2
     text = (tmp_path / "instructbrush-table1.md").read_text()
     assert "| Visii | 17.14 |" in text and "LPIPS, by bytes" in text and "Direct., by the CLIP of toy" in text
+
+
+def test_tables_share_what_they_have_in_common_and_other_settings_share_nothing(
+    tmp_path: Path, small: list[str]
+) -> None:
+    first = tables.measure("instructbrush-table1", pack(), tmp_path, n=1, budget=15)
+    known = set(small)
+    second = tables.measure("instructbrush-table2", pack(), tmp_path, n=1, budget=15)
+    assert first["groups"]["TOP-Bench"]["InstructBrush"] == second["groups"]["TOP-Bench"]["InstructBrush"]
+    (begun,) = second["words"].values()
+    apart = begun.get("raw similarities", "") != begun.get("InstructBrush", "")
+    assert len(set(small) - known) == len(small) - len(known) == 4 + apart
+    known = set(small)
+    one_shot = tables.measure("instructbrush-table4", pack(), tmp_path, n=1, budget=15)
+    assert len(set(small) - known) == 2
+    for label in ("no edit", "InstructPix2Pix"):
+        assert one_shot["groups"]["TOP-Bench"][label] == first["groups"]["TOP-Bench"][label]
+    known = set(small)
+    tables.measure("instructbrush-table4", pack(), tmp_path, n=1, budget=20)
+    assert len(set(small) - known) == 2
+
+
+def test_what_another_process_is_at_is_left_to_it(tmp_path: Path, small: list[str]) -> None:
+    report = tables.measure("instructbrush-table4", pack(), tmp_path, n=1, budget=15)
+    for kept in (tmp_path / "scores").glob("*.json"):
+        if '"visii"' in kept.read_text():
+            kept.unlink()
+            with FileLock(kept.with_suffix(".lock")):
+                meanwhile = tables.measure("instructbrush-table4", pack(), tmp_path, n=1, budget=15)
+    assert "Visii" not in meanwhile["groups"]["TOP-Bench"]
+    assert "1 of 5 figures are still being measured by another process" in meanwhile["remarks"]
+    after = tables.measure("instructbrush-table4", pack(), tmp_path, n=1, budget=15)
+    assert after["groups"]["TOP-Bench"]["Visii"]["PSNR"] == report["groups"]["TOP-Bench"]["Visii"]["PSNR"]
+
+
+def test_the_spread_is_the_standard_deviation_over_seeds_within_an_effect() -> None:
+    labels = ["InstructBrush", "seed +1", "seed +2"]
+    values = np.array([[20.0, 30.0], [21.0, 33.0], [22.0, 36.0]])
+    outcomes = [
+        Outcome(label, task, "local", measured={"PSNR": values[i, task]}) for i, label in enumerate(labels)
+        for task in (0, 1)
+    ] + [Outcome("InstructBrush", 2, "local", measured={"PSNR": 99.0})]  # fmt: skip
+    told = tables.spread("instructbrush-table1", outcomes)["PSNR"]
+    assert told["means"] == [25.0, 27.0, 29.0] and told["n"] == 2
+    assert told["within"] == pytest.approx(((1 + 9) / 2) ** 0.5)
+    assert tables.spread("instructbrush-table2", outcomes) == {}
 
 
 def test_the_ablations_change_one_thing_each() -> None:
@@ -94,17 +155,19 @@ def test_the_ablations_change_one_thing_each() -> None:
         assert {key for key in whole if whole[key] != changed[key]} == {name}
 
 
-def test_one_shot_learns_from_the_first_pair_and_the_published_layout_is_read(tmp_path: Path) -> None:
-    effects = tables.drawn_effects(1)
-    assert len(effects) == 25 and all(len(e.train) == 1 and len(e.test) == 5 for e in effects)
+def test_one_shot_learns_from_one_pair_and_the_published_layout_is_read(tmp_path: Path) -> None:
+    (effect,) = tables.drawn_effects(1)
+    assert (len(effect.train), len(effect.test)) == (10, 5)
+    (one_shot,) = (row for row in tables.ROWS["instructbrush-table4"] if row.label == "InstructBrush")
+    assert one_shot.shots == 1
     for split, count in (("train", 2), ("test", 1)):
         for i in range(count):
             for side in (0, 1):
                 path = tmp_path / "snow" / split / f"{i}_{side}.png"
                 path.parent.mkdir(parents=True, exist_ok=True)
                 Image.new("RGB", (16, 16), (40 * i, 90 * side, 0)).save(path)
-    (snow,) = tables.read_effects(tmp_path, shots=1)
-    assert (snow.instruction, snow.local, len(snow.train), len(snow.test)) == ("have it snow", False, 1, 1)
+    (snow,) = tables.read_effects(tmp_path)
+    assert (snow.instruction, snow.local, len(snow.train), len(snow.test)) == ("have it snow", False, 2, 1)
     (tmp_path / "unheard of" / "test").mkdir(parents=True)
     with pytest.raises(RequestError, match="'unheard of' is no effect"):
         tables.read_effects(tmp_path)
@@ -125,8 +188,8 @@ def test_direction_distance_is_the_naive_formula() -> None:
 
 def test_bench_knows_the_tables_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tables, "ROWS", {"instructbrush-table4": tables.BOUNDS})
-    monkeypatch.setattr(tables, "SEEDS", 1)
+    monkeypatch.setattr(rows, "SEEDS", 1)
     told = bench.run("instructbrush-table4", pack(), tmp_path, n=1)
     assert "autoencoder round trip" in told["table"]
-    assert json.loads((tmp_path / "instructbrush-table4.json").read_text())["shots"] == 1
+    assert json.loads((tmp_path / "instructbrush-table4.json").read_text())["n"] == 1
     assert len(EFFECTS) == bench.TABLES["instructbrush-table1"]

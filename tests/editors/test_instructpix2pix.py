@@ -1,5 +1,6 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -8,9 +9,10 @@ from diffusers import EulerAncestralDiscreteScheduler, StableDiffusionInstructPi
 from diffusers.utils import logging
 from PIL import Image
 
+from pentimento.editors import EDITORS
 from pentimento.editors.instructpix2pix import InstructPix2Pix
 from pentimento.values import Request
-from toy import FACTOR, SIZE, ToyAutoencoder, ToyPack, toy_mask, toy_picture
+from toy import FACTOR, SIZE, ToyAutoencoder, ToyPack, toy_learned, toy_mask, toy_picture
 
 WORDS = "Change the dog to a cat"
 
@@ -85,3 +87,16 @@ def test_a_mask_confines_the_edit_and_leaves_the_decoded_picture_whole() -> None
 
 def test_latents_are_as_large_as_the_model_wants_them() -> None:
     assert ToyAutoencoder().encode(torch.zeros(1, 3, SIZE, SIZE)).shape[-1] == SIZE // FACTOR
+
+
+@pytest.mark.parametrize("method", ["instructpix2pix", "instructbrush"])
+def test_several_seeds_as_one_batch_are_what_each_gives_alone(method: str) -> None:
+    editor = EDITORS[method](pack=ToyPack(), steps=4)
+    learned = toy_learned() if method == "instructbrush" else None
+    request = Request(toy_picture(), "make it snow", learned=learned, seed=7)
+    together = editor.of_seeds(request, (0, 3, 1))
+    for seed, one in zip((0, 3, 1), together, strict=True):
+        alone = editor(replace(request, seed=seed))
+        assert one.record["seed"] == seed
+        assert np.abs(np.asarray(one.image, dtype=int) - np.asarray(alone.image)).max() <= 1
+    assert len({one.image.tobytes() for one in together}) == 3

@@ -14,7 +14,7 @@ from pentimento.editors import EDITORS
 from pentimento.errors import RequestError
 from pentimento.learned import load_learned, save_learned
 from pentimento.learning import LearnSettings, learn, learn_settings, settings_for
-from pentimento.learning.instruction import Batch, learning_job, predicted
+from pentimento.learning.instruction import Batch, in_turn, learning_job, predicted
 from pentimento.values import Learned, Pair, Request
 from toy import TOKENS, ToyPack, toy_learned, toy_mask, toy_picture
 
@@ -75,6 +75,19 @@ def test_a_part_learns_from_its_own_timesteps_alone(tmp_path: Path) -> None:
     for parameter in job.model.parameters():
         moved = parameter.grad.flatten(1).abs().sum(1) > 0
         assert moved.tolist() == [False, False, True, False, False]
+
+
+def test_visii_sees_each_timestep_once_before_any_comes_again() -> None:
+    turns = [in_turn(200, 300, step, seed=0) for step in range(200)]
+    assert sorted(turns[:100]) == sorted(turns[100:]) == list(range(200, 300))
+    assert turns[:100] != turns[100:] != sorted(turns[100:])
+    assert learn_settings("visii", {}).each_timestep_once and not learn_settings("instructbrush", {}).each_timestep_once
+
+
+def test_timesteps_in_turn_stay_in_their_parts(tmp_path: Path) -> None:
+    job = job_of(ToyPack(), tmp_path, each_timestep_once=True)
+    seen = torch.stack([job.batch(step, 5).t for step in range(40)])
+    assert (seen * 5 // 1000 == torch.arange(5)).all() and all(len(set(part.tolist())) == 40 for part in seen.T)
 
 
 @SPACES

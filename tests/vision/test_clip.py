@@ -84,6 +84,15 @@ def test_pixels_beyond_the_range_are_not_clamped(embedder: ClipEmbedder) -> None
     assert pixels.grad is not None and (pixels.grad[pixels > 1] != 0).any()
 
 
+def test_token_states_are_read_by_their_mean_as_words_are_by_their_end(embedder: ClipEmbedder) -> None:
+    states = torch.randn(2, 5, 16, generator=torch.Generator().manual_seed(0)).requires_grad_()
+    embedded = embedder.embed_states(states)
+    naive = embedder.model.text_projection(states.detach()).mean(1)
+    assert torch.allclose(embedded, naive / naive.norm(dim=-1, keepdim=True), atol=1e-6)
+    embedded[0, 0].backward()
+    assert states.grad is not None and states.grad[0].any(-1).all() and not states.grad[1].any()
+
+
 def test_padding_beside_a_longer_text_changes_nothing(embedder: ClipEmbedder) -> None:
     assert torch.allclose(embedder.embed_texts(["cat"])[0], embedder.embed_texts(["cat", "catdog"])[0], atol=1e-5)
 

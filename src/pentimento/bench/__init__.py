@@ -80,7 +80,7 @@ def run(
         from . import instructbrush_tables as tables
 
         report = tables.measure(name, pack, output, count, seed, watch, cases)
-        files = [str(output / f"{name}.{suffix}") for suffix in ("json", "md", "jsonl")]
+        files = [str(output / f"{name}.{suffix}") for suffix in ("json", "md")]
         return {"table": f"\n{tables.markdown(report)}\n", "files": files}
     if name.startswith("instructgie"):
         from . import instructgie_tables as visual

@@ -105,14 +105,18 @@ def instructed(denoise: Denoise, unet: nn.Module, slots: Slots, total: int, coun
 def worded(denoise: Denoise, states: Tensor, total: int, count: int) -> Iterator[Denoise]:
     """`denoise` with token states (parts, m, d) at the places 1..m of the first `count` rows of each call: an
     instruction in the space of the text encoder, as Visii learns it."""
-    parts, end = len(states), 1 + states.shape[1]
 
     def noise(x: Tensor, t: Tensor, text: Tensor) -> Tensor:
-        own = states.to(text)[part_of(t, parts, total).to(text.device)]  # (b, m, d)
         rows = (torch.arange(len(x), device=text.device) < count)[:, None, None]
-        return denoise(x, t, torch.cat([text[:, :1], torch.where(rows, own, text[:, 1:end]), text[:, end:]], dim=1))
+        return denoise(x, t, torch.where(rows, in_place(text, states, t, total), text))
 
     yield noise
+
+
+def in_place(text: Tensor, states: Tensor, t: Tensor, total: int) -> Tensor:
+    """Token states (b, tokens, d) with `states` (parts, m, d) at the places 1..m, by each row's timestep t (b,)."""
+    own = states.to(text)[part_of(t, len(states), total).to(text.device)]  # (b, m, d)
+    return torch.cat([text[:, :1], own, text[:, 1 + states.shape[1] :]], dim=1)
 
 
 def projected(unet: nn.Module, call: Any, tokens: int, row: int = 0) -> Slots:

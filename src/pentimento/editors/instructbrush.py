@@ -5,6 +5,7 @@ The learned keys and values stand in the cross-attention layers, in the text bra
 What Visii (Nguyen et al. 2023) learned, token states instead of keys and values, is applied by the same call.
 """
 
+from collections.abc import Sequence
 from typing import Annotated, ClassVar
 
 from pydantic import Field, SkipValidation
@@ -13,7 +14,7 @@ from ..diffusion.masks import ToGrid
 from ..roles import Pack
 from ..settings import Cells, Closeness, GuidanceScale, Margin, Pixels, Settings, Steps, Strength
 from ..values import Request, Result
-from .instructed import ImageLatents, edit_read, learned_of, learned_saying, said_after
+from .instructed import ImageLatents, edits_read, learned_of, learned_saying, said_after
 from .requests import Watch, unwatched
 
 
@@ -43,8 +44,16 @@ class InstructBrush(Settings):
         Raises: RequestError for a picture or mask that cannot be used, or when the learned instruction is missing or
         belongs to another model; PackError for a missing role.
         """
+        (result,) = self.of_seeds(request, (request.seed,), watch)
+        return result
+
+    def of_seeds(self, request: Request, seeds: Sequence[int], watch: Watch = unwatched) -> tuple[Result, ...]:
+        """A result for each seed, drawn as one batch: as a call with that seed, within rounding.
+
+        Raises: as a call.
+        """
         model = self.pack.instruct
         learned = learned_of(request, model)
         guidance = self.guidance * self.strength
-        words = said_after(learned, request)
-        return edit_read(self, learned.method, model, request, words, guidance, learned_saying(learned), watch)
+        words, saying = said_after(learned, request), learned_saying(learned)
+        return edits_read(self, learned.method, model, request, seeds, words, guidance, saying, watch)

@@ -1,7 +1,7 @@
 """The image editor that InstructPix2Pix, InstructBrush and Visii share: a model that reads an instruction and sees the
 picture, Euler ancestral sampling with guidance by both, and the pixels outside a given mask restored."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from time import perf_counter
 from typing import Any, Literal, Protocol
@@ -13,7 +13,8 @@ from torch import Tensor
 from ..diffusion.attention import Slots, instructed, worded
 from ..diffusion.guidance import Denoise, dual
 from ..diffusion.latents import choose_view, look, put_back
-from ..diffusion.samplers import euler_ancestral_sample
+from ..diffusion.objectives import draw_noise
+from ..diffusion.samplers import euler_ancestral
 from ..errors import RequestError
 from ..roles import Diffusion
 from ..values import Learned, Request, Result
@@ -61,18 +62,20 @@ def learned_saying(learned: Learned) -> Saying:
 
 
 @torch.no_grad()
-def edit_read(
+def edits_read(
     settings: Reading,
     method: str,
     model: Diffusion,
     request: Request,
+    seeds: Sequence[int],
     instruction: str,
     guidance: float,
     saying: Saying,
     watch: Watch,
-) -> Result:
-    """The request's picture edited by an instruction (InstructPix2Pix Sec. 3.2).
+) -> tuple[Result, ...]:
+    """The request's picture edited by an instruction (InstructPix2Pix Sec. 3.2), a result for each seed.
 
+    All seeds are drawn as one batch: as each alone, within rounding. The request's own seed is not looked at.
     Raises: RequestError for a picture or mask that cannot be used.
     """
     picture = picture_of(request)
@@ -88,20 +91,28 @@ def edit_read(
         watch("edit", settings.steps - left, settings.steps)
         return x
 
-    generator = torch.Generator().manual_seed(request.seed)
-    rows = 1 if guidance else 0  # guidance 0 has no text branch
+    generators = [torch.Generator().manual_seed(seed) for seed in seeds]
+
+    def draw() -> Tensor:
+        return torch.cat([draw_noise(image, generator) for generator in generators])
+
+    rows = len(seeds) if guidance else 0  # guidance 0 has no text branch
     with model.same_texts(), saying(model.denoise, model, rows) as denoise:
         guided = dual(denoise, text, null, condition, guidance, settings.image_guidance)
-        x0 = euler_ancestral_sample(guided, image, model.alphas_cumprod, settings.steps, generator, stepped)
-    decoded = put_back(model.autoencoder.decode(x0), view, picture)
-    step = finished(decoded, picture, view, mask, model, settings)
-    record: dict[str, Any] = {
-        "method": method,
-        "settings": settings.model_dump(mode="json", exclude={"pack"}),
-        "seed": request.seed,
-        "timings": {"edit": perf_counter() - began},
-    }
-    return Result(step.image, step.decoded, None, step.mask, record)
+        x0 = euler_ancestral(guided, draw, model.alphas_cumprod, settings.steps, stepped)
+    timings = {"edit": perf_counter() - began}
+    results = []
+    for seed, latents in zip(seeds, x0.split(1), strict=True):
+        decoded = put_back(model.autoencoder.decode(latents), view, picture)
+        step = finished(decoded, picture, view, mask, model, settings)
+        record: dict[str, Any] = {
+            "method": method,
+            "settings": settings.model_dump(mode="json", exclude={"pack"}),
+            "seed": seed,
+            "timings": timings,
+        }
+        results.append(Result(step.image, step.decoded, None, step.mask, record))
+    return tuple(results)
 
 
 def condition_of(image: Tensor, model: Diffusion, scale: ImageLatents) -> Tensor:

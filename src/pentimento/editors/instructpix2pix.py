@@ -3,6 +3,7 @@
 Mask-free; a mask that is given confines the result to it. Its instruct model takes noise and picture side by side.
 """
 
+from collections.abc import Sequence
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, SkipValidation
@@ -11,7 +12,7 @@ from ..diffusion.masks import ToGrid
 from ..roles import Pack
 from ..settings import Cells, Closeness, GuidanceScale, Margin, Pixels, Settings, Steps
 from ..values import Request, Result
-from .instructed import ImageLatents, edit_read, in_words
+from .instructed import ImageLatents, edits_read, in_words
 from .requests import Watch, instruction_of, unwatched
 
 
@@ -46,6 +47,14 @@ class InstructPix2Pix(Settings):
 
         Raises: RequestError for a picture, mask or instruction that cannot be used; PackError for a missing role.
         """
+        (result,) = self.of_seeds(request, (request.seed,), watch)
+        return result
+
+    def of_seeds(self, request: Request, seeds: Sequence[int], watch: Watch = unwatched) -> tuple[Result, ...]:
+        """A result for each seed, drawn as one batch: as a call with that seed, within rounding.
+
+        Raises: as a call.
+        """
         instruction = instruction_of(request, "InstructPix2Pix")
         model = self.pack.instruct if self.taught_by == "edits" else self.pack.instruct_in_context
-        return edit_read(self, "instructpix2pix", model, request, instruction, self.guidance, in_words, watch)
+        return edits_read(self, "instructpix2pix", model, request, seeds, instruction, self.guidance, in_words, watch)

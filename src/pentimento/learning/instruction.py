@@ -23,9 +23,10 @@ from ..editors.instructed import condition_of
 from ..editors.planned import everywhere
 from ..errors import RequestError
 from ..learned import load_learned, save_learned
-from ..roles import Diffusion, Pack
+from ..roles import Clip, Diffusion, Pack
 from ..training import Job, train
 from ..values import Learned, Pair
+from .direction import alike_in_pictures, alike_in_words
 from .initial import initial_words
 from .settings import LearnSettings
 from .watching import Watching, scores_of
@@ -85,7 +86,8 @@ def learn(
     words = initial_words(pack, pairs, chosen, phrases)
     run_dir = run_dir or output.with_suffix(".learning")
     model = pack.instruct
-    job = learning_job(model, pairs, chosen, words, output, run_dir, watching)
+    clip = pack.clip if chosen.clip_weight else None
+    job = learning_job(model, pairs, chosen, words, output, run_dir, watching, clip)
     train(job, chosen.training(), run_dir, output.parent)
     return load_learned(output)
 
@@ -98,8 +100,12 @@ def learning_job(
     output: Path,
     run_dir: Path,
     watching: Watching | None = None,
+    clip: Clip | None = None,
 ) -> Job:
-    """The loop's job: the noise prediction loss of the pictures after, given those before (InstructBrush Eq. 5)."""
+    """The loop's job: the noise prediction loss of the pictures after, given those before (InstructBrush Eq. 5).
+
+    With a clip, its direction counts, too: mse_weight * MSE - clip_weight * cosine, as Visii's code has it.
+    """
     before, after = (
         torch.cat([_latents(model, getattr(pair, side)) for pair in pairs]) for side in ("before", "after")
     )
@@ -107,20 +113,36 @@ def learning_job(
     text, null = model.encode_text([words, ""]).split(1)  # (1, tokens, d) each
     start = beginning(model, condition[:1], text, null, words, settings)
     total, parts = len(model.alphas_cumprod), settings.parts
+    alike = None
+    if clip is not None:
+        in_words = settings.clip_reads == "words"
+        alike = alike_in_words(clip, pairs, text, total) if in_words else alike_in_pictures(clip, pairs, model)
 
     def batch(step: int, size: int) -> Batch:
         rng = np.random.default_rng([settings.seed, 401, step])
         low = np.arange(parts) * total // parts
         high = (np.arange(parts) + 1) * total // parts
-        return Batch(torch.from_numpy(rng.integers(0, len(pairs), parts)), torch.from_numpy(rng.integers(low, high)))
+        chosen = torch.from_numpy(rng.integers(0, len(pairs), parts))
+        if settings.each_timestep_once:
+            return Batch(
+                chosen,
+                torch.tensor(
+                    [in_turn(a, b, step, settings.seed) for a, b in zip(low.tolist(), high.tolist(), strict=True)]
+                ),
+            )
+        return Batch(chosen, torch.from_numpy(rng.integers(low, high)))
 
     def loss(brush: Any, batch: Batch, generator: torch.Generator) -> Tensor:
         x0, image = after[batch.pairs.cpu()], condition[batch.pairs.cpu()]
         noise = draw_noise(x0, generator)
         t = batch.t.cpu()
         x_t = q_sample(x0, noise, t, model.alphas_cumprod)
-        eps = predicted(model, brush.slots(), settings, x_t, t, text, null, image)
-        return (eps - noise).square().mean(dim=(1, 2, 3)).sum()  # the parts are independent
+        slots = brush.slots()
+        eps = predicted(model, slots, settings, x_t, t, text, null, image)
+        value = settings.mse_weight * (eps - noise).square().mean(dim=(1, 2, 3)).sum()  # the parts are independent
+        if alike is None:
+            return value
+        return value - settings.clip_weight * alike(slots, x_t, eps, t, batch.pairs).sum()
 
     def learned(brush: Any) -> Learned:
         slots = brush.slots()
@@ -146,6 +168,13 @@ def learning_job(
         export=lambda brush, folder: save_learned(learned(brush), folder / output.name),
         sample=sample if watching is not None else None,
     )
+
+
+def in_turn(low: int, high: int, step: int, seed: int) -> int:
+    """The timestep of [low, high) whose turn it is at a step: each comes once, in an order that is shuffled again when
+    all have been (Visii's code)."""
+    again, place = divmod(step, high - low)
+    return int(low + np.random.default_rng([seed, 402, low, again]).permutation(high - low)[place])
 
 
 def predicted(

@@ -32,6 +32,10 @@ class LearnSettings(Settings):
     image_guidance: GuidanceScale = Field(1.5, description="guidance scale towards the picture, of the edit")
     image_latents: Literal["scaled", "unscaled"] = Field("scaled", description="scale of the picture's latents")
     train_with_guidance: bool = Field(False, description="whether the loss is taken of the guided prediction")
+    each_timestep_once: bool = Field(False, description="a part's timesteps in shuffled turn, instead of drawn anew")
+    mse_weight: float = Field(1.0, gt=0, description="of the noise prediction loss")
+    clip_weight: float = Field(0.0, ge=0, description="of CLIP's direction from before to after; 0 leaves it out")
+    clip_reads: Literal["pictures", "words"] = Field("pictures", description="where that direction is looked for")
     tokens: int = Field(10, ge=1, description="m, tokens that are learned when there are no words to begin with")
     phrases: int = Field(5, ge=1, description="phrases of the caption of a set of pictures")
     eta: Fraction = Field(0.15, description="sensitivity below which a phrase tells nothing")
@@ -41,9 +45,11 @@ class LearnSettings(Settings):
     minutes: float | None = Field(None, gt=0, description="stop after so much time")
 
     @model_validator(mode="after")
-    def _visii_is_text(self) -> "LearnSettings":
+    def _text_where_words_are_read(self) -> "LearnSettings":
         if self.method == "visii" and (self.space, self.parts) != ("text", 1):
             raise ValueError("visii learns in the text space, in 1 part: set space=text and parts=1")
+        if self.clip_weight and self.clip_reads == "words" and self.space != "text":
+            raise ValueError("only token states can be read as words: set space=text, or clip_reads=pictures")
         return self
 
     def training(self) -> TrainSettings:
@@ -57,8 +63,9 @@ class LearnSettings(Settings):
 
 VISII: Mapping[str, Any] = {
     "method": "visii", "space": "text", "parts": 1, "init": "caption", "train_with_guidance": True,
+    "each_timestep_once": True, "mse_weight": 4.0, "clip_weight": 0.1,
 }  # fmt: skip
-"""Visii's settings, where they are not InstructBrush's (Nguyen et al. 2023, Sec. 4)."""
+"""Visii's settings, where they are not InstructBrush's (Nguyen et al. 2023, Sec. 4; the weights are its code's)."""
 
 
 def learn_settings(method: str, settings: Mapping[str, Any]) -> LearnSettings:

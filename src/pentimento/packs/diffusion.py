@@ -46,10 +46,14 @@ class LatentAutoencoder:
     @torch.no_grad()
     def decode(self, latents: Tensor) -> Tensor:
         """Latents (b, c, h, w) to pictures (b, 3, h * factor, w * factor) in [-1, 1]."""
+        return self.decode_pixels(latents).clamp(-1, 1)
+
+    def decode_pixels(self, latents: Tensor) -> Tensor:
+        """As `decode`, not clamped, and with gradients where they are on."""
         with self.placement.autocast():
             scaled = latents.to(self.placement.device) / self.scaling_factor
             pictures = self.vae.decode(scaled).sample
-        return pictures.float().clamp(-1, 1).to(latents.device)
+        return pictures.float().to(latents.device)
 
 
 @dataclass(frozen=True, eq=False)

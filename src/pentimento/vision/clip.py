@@ -67,6 +67,12 @@ class ClipEmbedder:
         out = self.model.get_text_features(input_ids=tokens.input_ids, attention_mask=tokens.attention_mask)
         return F.normalize(out.pooler_output.float(), dim=-1).cpu()
 
+    def embed_states(self, states: Tensor) -> Tensor:
+        """Embeddings (b, d) of the mean of token states (b, tokens, width), with gradients, as Visii's code reads an
+        instruction; the states must be those of this model's text encoder, or the projection means nothing."""
+        mean = states.to(self.model.device, self.model.dtype).mean(1)
+        return F.normalize(self.model.text_projection(mean).float(), dim=-1).to(states.device)
+
 
 def square(image: Image.Image, side: int) -> Tensor:
     """The middle square of a picture, (3, side, side) in [0, 1]."""
