@@ -32,6 +32,8 @@ from toy import ToyPack
 class MeanColours:
     """A clip and a feature network of mean colours and of letters."""
 
+    name = "mean colours"
+
     def embed_images(self, images: list[Image.Image]) -> torch.Tensor:
         return torch.stack([torch.tensor(np.asarray(i.convert("RGB"), float).mean((0, 1)) / 255) for i in images])
 
@@ -51,7 +53,7 @@ class MeanColours:
 class GiePack(ToyPack):
     """A toy whose controls are what was asked for; `seen` are the folders."""
 
-    clip = perceptual = MeanColours()
+    clip = perceptual = features = MeanColours()
 
     @property
     def judge(self) -> Any:

@@ -113,6 +113,7 @@ def _missing(arguments: tuple) -> int:
 
 
 def test_methods_can_be_tuned_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tune_prompts, "TUNED", {})
     monkeypatch.setattr(tune, "GRIDS", {"instructedit": {"ratio": (0.0, 0.5)}, "instructpix2pix": {"guidance": (2.0,)}})
     pack = bench_pack(folder=tmp_path)
     told = bench.run("tune", pack, tmp_path / "out", n=1, only=("instructpix2pix",))

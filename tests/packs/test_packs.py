@@ -17,7 +17,7 @@ from pentimento.language import tagger
 from pentimento.packs import Role, catalogue, open_pack, read_manifest, seal, verify, write_card
 from pentimento.packs.guard import hide_broken_torchvision
 from pentimento.packs.in_context import ControlConfig, build_control, save_control
-from pentimento.packs.miniature_pack import FIXED, ROLES, finish, install, with_runs
+from pentimento.packs.miniature_pack import FIXED, ROLES, UNTUNED, finish, install, with_runs
 from pentimento.packs.pack import METHODS, quiet
 from pentimento.packs.placement import place
 from pentimento.values import Word
@@ -428,11 +428,11 @@ def test_the_miniature_is_sealed_with_what_is_trained_and_installed_whole(tmp_pa
     with pytest.raises(PackError, match="no trained model"):
         finish(tmp_path / "empty", tmp_path / "runs", "0")
     (trained / "scores.json").write_text('{"clip": "61 % (n = 200)"}')
-    assert finish(trained, tmp_path / "runs", "0").defaults == FIXED
+    assert finish(trained, tmp_path / "runs", "0").defaults == {**UNTUNED, **FIXED}
     (trained / "defaults.json").write_text('{"sdedit": {"steps": 9}, "mdp": {"guidance": 3.0}}')
     manifest = finish(trained, tmp_path / "runs", "0")
     assert (manifest.name, list(manifest.roles)) == ("miniature", ["clip"])
-    assert manifest.defaults == {**FIXED, "sdedit": {"steps": 9}, "mdp": {"guidance": 3.0, **FIXED["mdp"]}}
+    assert manifest.defaults == {**UNTUNED, **FIXED, "sdedit": {"steps": 9}, "mdp": {"guidance": 3.0, **FIXED["mdp"]}}
     install(trained, installed)
     assert "61 % (n = 200)" in (installed / "CARD.md").read_text()
     assert sorted(p.name for p in installed.iterdir()) == ["CARD.md", "clip", "manifest.json", "reports.json"]
