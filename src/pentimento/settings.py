@@ -64,10 +64,12 @@ def fields_of(model: type) -> Mapping[str, FieldInfo]:
 
 
 def describe(model: type, without: Iterable[str] = ("pack",)) -> tuple[Setting, ...]:
-    """What can be set on `model`, in its order; `without` names fields that are no settings."""
+    """What can be set on `model`, its own before what it shares with others; `without` names fields that are no
+    settings."""
+    own = vars(model).get("__annotations__", {})
     return tuple(
         Setting(name, wanted(info), None if info.is_required() else info.get_default(), info.description or "")
-        for name, info in fields_of(model).items()
+        for name, info in sorted(fields_of(model).items(), key=lambda field: field[0] not in own)
         if name not in set(without)
     )
 

@@ -14,19 +14,20 @@ from torch import Tensor
 
 from ..diffusion.guidance import classifier_free
 from ..diffusion.latents import View, choose_view, look, overlap
-from ..diffusion.masks import ToGrid, at_pixels
+from ..diffusion.masks import at_pixels
 from ..diffusion.objectives import draw_noise, q_sample
 from ..diffusion.samplers import InversionTimestep
 from ..errors import NothingFound
 from ..roles import Diffusion, Pack
-from ..settings import Cells, Closeness, EncodingRatio, Fraction, GuidanceScale, Margin, Pixels, Settings, Steps
+from ..settings import EncodingRatio, Fraction, GuidanceScale, Steps
 from ..values import Plan, Request, Result
+from .confined import Confined
 from .masked import edit_inside
 from .planned import Description, Step, everywhere, one_after_the_other
 from .requests import Watch, unwatched
 
 
-class DiffEdit(Settings):
+class DiffEdit(Confined):
     """Edits a picture from one caption to another, inside a mask that the diffusion model itself gives.
 
     Its mask step takes the picture whole, whatever its size; a given mask replaces that step. Fig. 3 of InstructEdit
@@ -51,13 +52,6 @@ class DiffEdit(Settings):
         0.6, description="share of fresh noise at the start of an edit whose seed is not 0; 0 makes all seeds alike"
     )
     description: Description = Field("unclear", description="when the captioner describes the picture to the planner")
-    mask_to_grid: ToGrid = Field("area", description="how the mask comes onto the latent grid")
-    grow: Cells = Field(0, description="cells of the latent grid by which the mask grows to all sides")
-    feather: Pixels = Field(2, description="soft border inside the edited region, in the model's pixels")
-    context: Margin = Field(0.5, description="margin around the mask in large pictures, in mask sides")
-    closest: Closeness = Field(
-        1.0, description="least side of the view around a mask, as a share of the model's; below 1 it is scaled up"
-    )
 
     def __call__(self, request: Request, watch: Watch = unwatched) -> Result:
         """Carry out the request.

@@ -14,18 +14,19 @@ from torch import Tensor
 
 from ..diffusion.guidance import classifier_free
 from ..diffusion.latents import choose_view, look, put_back
-from ..diffusion.masks import ToGrid, composite, latent_mask, opacity, with_hole
+from ..diffusion.masks import composite, latent_mask, opacity, with_hole
 from ..diffusion.objectives import draw_noise
 from ..diffusion.samplers import ddim_sample
 from ..diffusion.schedule import levels
 from ..roles import Pack
-from ..settings import Cells, Closeness, GuidanceScale, Margin, Pixels, Settings, Steps
+from ..settings import GuidanceScale, Steps
 from ..values import Plan, Request, Result
+from .confined import Confined
 from .planned import Description, Step, everywhere, one_after_the_other
 from .requests import Watch, unwatched
 
 
-class Inpaint(Settings):
+class Inpaint(Confined):
     """Fills the mask from noise, by the caption after the edit; the seed draws the noise."""
 
     needs: ClassVar[frozenset[str]] = frozenset({"instruction"})
@@ -35,13 +36,6 @@ class Inpaint(Settings):
     steps: Steps = Field(50, description="DDIM steps")
     guidance: GuidanceScale = Field(7.5, description="guidance scale towards the caption after the edit")
     description: Description = Field("unclear", description="when the captioner describes the picture to the planner")
-    mask_to_grid: ToGrid = Field("area", description="how the mask comes onto the latent grid")
-    grow: Cells = Field(0, description="cells of the latent grid by which the mask grows to all sides")
-    feather: Pixels = Field(2, description="soft border inside the edited region, in the model's pixels")
-    context: Margin = Field(0.5, description="margin around the mask in large pictures, in mask sides")
-    closest: Closeness = Field(
-        1.0, description="least side of the view around a mask, as a share of the model's; below 1 it is scaled up"
-    )
 
     def __call__(self, request: Request, watch: Watch = unwatched) -> Result:
         """Carry out the request.

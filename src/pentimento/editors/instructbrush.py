@@ -10,15 +10,15 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field, SkipValidation
 
-from ..diffusion.masks import ToGrid
 from ..roles import Pack
-from ..settings import Cells, Closeness, GuidanceScale, Margin, Pixels, Settings, Steps, Strength
+from ..settings import GuidanceScale, Steps, Strength
 from ..values import Request, Result
+from .confined import Confined
 from .instructed import ImageLatents, edits_read, learned_of, learned_saying, said_after
 from .requests import Watch, unwatched
 
 
-class InstructBrush(Settings):
+class InstructBrush(Confined):
     """Applies a learned instruction to a picture. Guidance scales are those that it was learned for."""
 
     needs: ClassVar[frozenset[str]] = frozenset({"learned"})
@@ -30,13 +30,6 @@ class InstructBrush(Settings):
     image_guidance: GuidanceScale = Field(1.5, description="guidance scale towards the picture")
     strength: Strength = Field(1.0, description="factor of the guidance scale: below 1 a weaker effect, 0 none")
     image_latents: ImageLatents = Field("scaled", description="scale of the picture's latents")
-    mask_to_grid: ToGrid = Field("area", description="how a given mask comes onto the latent grid")
-    grow: Cells = Field(0, description="cells of the latent grid by which the mask grows to all sides")
-    feather: Pixels = Field(2, description="soft border inside a given mask, in the model's pixels")
-    context: Margin = Field(0.5, description="margin around a mask in large pictures, in mask sides")
-    closest: Closeness = Field(
-        1.0, description="least side of the view around a mask, as a share of the model's; below 1 it is scaled up"
-    )
 
     def __call__(self, request: Request, watch: Watch = unwatched) -> Result:
         """Carry out the request.

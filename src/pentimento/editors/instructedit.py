@@ -10,17 +10,17 @@ import numpy as np
 from PIL import Image
 from pydantic import Field, SkipValidation
 
-from ..diffusion.masks import ToGrid
 from ..diffusion.samplers import InversionTimestep
 from ..roles import Pack
-from ..settings import Cells, Closeness, EncodingRatio, Fraction, GuidanceScale, Margin, Pixels, Settings, Steps
+from ..settings import EncodingRatio, Fraction, GuidanceScale, Steps
 from ..values import Plan, Request, Result
+from .confined import Confined
 from .masked import edit_inside
 from .planned import Description, Step, everywhere, one_after_the_other
 from .requests import Watch, unwatched
 
 
-class InstructEdit(Settings):
+class InstructEdit(Confined):
     """Edits a picture by words, inside a mask that is found by words.
 
     The defaults are the paper's and its code's. Seed 0 is the paper's deterministic edit; every other seed begins with
@@ -42,13 +42,6 @@ class InstructEdit(Settings):
         0.6, description="share of fresh noise at the start of an edit whose seed is not 0; 0 makes all seeds alike"
     )
     description: Description = Field("unclear", description="when the captioner describes the picture to the planner")
-    mask_to_grid: ToGrid = Field("area", description="how the mask comes onto the latent grid")
-    grow: Cells = Field(0, description="cells of the latent grid by which the mask grows to all sides")
-    feather: Pixels = Field(2, description="soft border inside the edited region, in the model's pixels")
-    context: Margin = Field(0.5, description="margin around the mask in large pictures, in mask sides")
-    closest: Closeness = Field(
-        1.0, description="least side of the view around a mask, as a share of the model's; below 1 it is scaled up"
-    )
 
     def __call__(self, request: Request, watch: Watch = unwatched) -> Result:
         """Carry out the request.

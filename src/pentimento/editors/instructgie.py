@@ -11,18 +11,18 @@ import torch
 from pydantic import Field, SkipValidation
 
 from ..diffusion.grids import Quadrants
-from ..diffusion.masks import ToGrid
 from ..diffusion.objectives import Noise
 from ..diffusion.shift_guidance import shift_guided
 from ..errors import RequestError
 from ..roles import InContext, Pack
-from ..settings import Cells, Closeness, GuidanceScale, Margin, Pixels, Settings, Steps, Strength
+from ..settings import GuidanceScale, Steps, Strength
 from ..values import Request, Result
+from .confined import Confined
 from .requests import Watch, unwatched
 from .shown import as_it_is, asked_of, edit_shown
 
 
-class InstructGIE(Settings):
+class InstructGIE(Confined):
     """Edits the whole picture as an example shows, as an instruction says, or as both do (Sec. 4).
 
     The instruction is unified by the pack's language model or planner first, as in training (Sec. 4.2, Eq. 6). The
@@ -39,13 +39,6 @@ class InstructGIE(Settings):
     shift_guidance: Strength = Field(
         0.0,
         description="pull towards the example's editing shift, as a share of the noise; needs an example and a clip",
-    )
-    mask_to_grid: ToGrid = Field("area", description="how a given mask comes onto the latent grid")
-    grow: Cells = Field(0, description="cells of the latent grid by which the mask grows to all sides")
-    feather: Pixels = Field(2, description="soft border inside a given mask, in the model's pixels")
-    context: Margin = Field(0.5, description="margin around a mask in large pictures, in mask sides")
-    closest: Closeness = Field(
-        1.0, description="least side of the view around a mask, as a share of the model's; below 1 it is scaled up"
     )
 
     def __call__(self, request: Request, watch: Watch = unwatched) -> Result:

@@ -8,15 +8,15 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, SkipValidation
 
-from ..diffusion.masks import ToGrid
 from ..roles import Pack
-from ..settings import Cells, Closeness, GuidanceScale, Margin, Pixels, Settings, Steps
+from ..settings import GuidanceScale, Steps
 from ..values import Request, Result
+from .confined import Confined
 from .instructed import ImageLatents, edits_read, in_words
 from .requests import Watch, instruction_of, unwatched
 
 
-class InstructPix2Pix(Settings):
+class InstructPix2Pix(Confined):
     """Edits the whole picture by words alone (InstructPix2Pix Sec. 3.2; the baseline of InstructEdit's Table 1).
 
     `image_latents` says at which scale the model was taught to see the picture: "unscaled" are the autoencoder's own
@@ -34,13 +34,6 @@ class InstructPix2Pix(Settings):
     image_guidance: GuidanceScale = Field(1.5, description="guidance scale towards the picture")
     image_latents: ImageLatents = Field("scaled", description="scale of the picture's latents")
     taught_by: Literal["edits", "visual_prompts"] = Field("edits", description="what the model learned from")
-    mask_to_grid: ToGrid = Field("area", description="how a given mask comes onto the latent grid")
-    grow: Cells = Field(0, description="cells of the latent grid by which the mask grows to all sides")
-    feather: Pixels = Field(2, description="soft border inside a given mask, in the model's pixels")
-    context: Margin = Field(0.5, description="margin around a mask in large pictures, in mask sides")
-    closest: Closeness = Field(
-        1.0, description="least side of the view around a mask, as a share of the model's; below 1 it is scaled up"
-    )
 
     def __call__(self, request: Request, watch: Watch = unwatched) -> Result:
         """Carry out the request; its plan is not looked at.

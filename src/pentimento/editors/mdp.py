@@ -17,12 +17,12 @@ from torch import Tensor
 
 from ..diffusion.guidance import classifier_free
 from ..diffusion.latents import choose_view, look, put_back
-from ..diffusion.masks import ToGrid
 from ..diffusion.samplers import InversionTimestep, Trajectory, ddim_step
 from ..diffusion.schedule import Levels, levels
 from ..roles import Diffusion, Pack
-from ..settings import Cells, Closeness, Fraction, GuidanceScale, Margin, Pixels, Settings, Steps
+from ..settings import Fraction, GuidanceScale, Steps
 from ..values import Plan, Request, Result
+from .confined import Confined
 from .masked import finished, inverted
 from .planned import Description, Step, everywhere, one_after_the_other
 from .requests import Watch, unwatched
@@ -53,7 +53,7 @@ PATHS: Recent[Optimised, Path] = Recent()
 """The paths that all edits of this process share: trying another window costs only the edit."""
 
 
-class MDP(Settings):
+class MDP(Confined):
     """Edits the whole picture from one caption to another. Deterministic: all seeds give the same picture.
 
     In the window of steps, counted from pure noise, the picture's own noise predictions are followed; outside it those
@@ -74,13 +74,6 @@ class MDP(Settings):
         "source", description="timestep at which the inversion asks for eps: source, or destination"
     )
     description: Description = Field("unclear", description="when the captioner describes the picture to the planner")
-    mask_to_grid: ToGrid = Field("area", description="how a given mask comes onto the latent grid")
-    grow: Cells = Field(0, description="cells of the latent grid by which the mask grows to all sides")
-    feather: Pixels = Field(2, description="soft border inside a given mask, in the model's pixels")
-    context: Margin = Field(0.5, description="margin around a mask in large pictures, in mask sides")
-    closest: Closeness = Field(
-        1.0, description="least side of the view around a mask, as a share of the model's; below 1 it is scaled up"
-    )
 
     @model_validator(mode="after")
     def _window_is_one(self) -> "MDP":

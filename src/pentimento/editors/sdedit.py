@@ -13,19 +13,19 @@ from torch import Tensor
 
 from ..diffusion.guidance import classifier_free
 from ..diffusion.latents import choose_view, look, put_back
-from ..diffusion.masks import ToGrid
 from ..diffusion.objectives import draw_noise, q_sample
 from ..diffusion.samplers import ddim_sample
 from ..diffusion.schedule import encoding_level, levels
 from ..roles import Pack
-from ..settings import Cells, Closeness, EncodingRatio, GuidanceScale, Margin, Pixels, Settings, Steps
+from ..settings import EncodingRatio, GuidanceScale, Steps
 from ..values import Plan, Request, Result
+from .confined import Confined
 from .masked import finished
 from .planned import Description, Step, everywhere, one_after_the_other
 from .requests import Watch, unwatched
 
 
-class SDEdit(Settings):
+class SDEdit(Confined):
     """Edits the whole picture towards a caption; the seed draws the noise. DDIM takes the place of the paper's SDE
     solver, as in every Stable Diffusion version of the method."""
 
@@ -37,13 +37,6 @@ class SDEdit(Settings):
     strength: EncodingRatio = Field(0.6, description="noise level t0 that the picture is brought to; more changes more")
     guidance: GuidanceScale = Field(7.5, description="guidance scale towards the caption after the edit")
     description: Description = Field("unclear", description="when the captioner describes the picture to the planner")
-    mask_to_grid: ToGrid = Field("area", description="how a given mask comes onto the latent grid")
-    grow: Cells = Field(0, description="cells of the latent grid by which the mask grows to all sides")
-    feather: Pixels = Field(2, description="soft border inside a given mask, in the model's pixels")
-    context: Margin = Field(0.5, description="margin around a mask in large pictures, in mask sides")
-    closest: Closeness = Field(
-        1.0, description="least side of the view around a mask, as a share of the model's; below 1 it is scaled up"
-    )
 
     def __call__(self, request: Request, watch: Watch = unwatched) -> Result:
         """Carry out the request.
