@@ -66,10 +66,10 @@ def fields_of(model: type) -> Mapping[str, FieldInfo]:
 def describe(model: type, without: Iterable[str] = ("pack",)) -> tuple[Setting, ...]:
     """What can be set on `model`, its own before what it shares with others; `without` names fields that are no
     settings."""
-    own = vars(model).get("__annotations__", {})
+    shared = {name for base in model.__bases__ for name in getattr(base, "__pydantic_fields__", ())}
     return tuple(
         Setting(name, wanted(info), None if info.is_required() else info.get_default(), info.description or "")
-        for name, info in sorted(fields_of(model).items(), key=lambda field: field[0] not in own)
+        for name, info in sorted(fields_of(model).items(), key=lambda field: field[0] in shared)
         if name not in set(without)
     )
 
