@@ -207,3 +207,22 @@ def test_the_studio_learns_watches_applies_and_repeats(tmp_path: Path, monkeypat
         studio.again(tmp_path / "out.png")
     with pytest.raises(RequestError, match="not both"):
         studio.edit(picture, learned=path, find="cat", mask=toy_mask(40, 40))
+
+
+def test_a_step_in_several_passes_learns_from_the_same_rows_with_the_same_gradient(tmp_path: Path) -> None:
+    whole, apart = job_of(ToyPack(), tmp_path), job_of(ToyPack(), tmp_path, passes=5)
+    batches = [apart.batch(5 * 3 + turn, 1) for turn in range(5)]
+    assert torch.equal(torch.cat([b.t for b in batches]), whole.batch(3, 5).t)
+    assert torch.equal(torch.cat([b.pairs for b in batches]), whole.batch(3, 5).pairs)
+    whole.loss(whole.model, whole.batch(3, 5), torch.Generator().manual_seed(0)).backward()
+    generator = torch.Generator().manual_seed(0)
+    for one in batches:
+        (apart.loss(apart.model, one, generator) / apart.parts).backward()
+    for a, b in zip(whole.model.parameters(), apart.model.parameters(), strict=True):
+        assert a.grad is not None and b.grad is not None
+        assert torch.allclose(a.grad, b.grad, atol=1e-6)
+
+
+def test_passes_must_share_the_parts_evenly() -> None:
+    with pytest.raises(RequestError, match="5 parts cannot be shared by 2 passes"):
+        learn_settings("instructbrush", {"passes": 2})

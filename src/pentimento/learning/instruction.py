@@ -1,7 +1,7 @@
 """An instruction learned from before/after pairs (InstructBrush Sec. 4), as a job for the one training loop.
 
-The parts of the time are independent, so they are learned side by side: each step has one row of every part. Latents
-are computed once. The null branches of guidance need no gradient and keep none.
+The parts of the time are independent, so they are learned side by side: each step has one row of every part, all in one
+pass of the U-Net or in several. Latents are computed once. The null branches of guidance need and keep no gradient.
 """
 
 import json
@@ -34,7 +34,7 @@ from .watching import Watching, scores_of
 
 @dataclass
 class Batch:
-    """One row of each part: the pair's number, and a timestep inside the part, int64 (parts,) each."""
+    """One row of each part, or of some: the pair's number, and a timestep inside the part, int64 (rows,) each."""
 
     pairs: Tensor
     t: Tensor
@@ -118,19 +118,19 @@ def learning_job(
         in_words = settings.clip_reads == "words"
         alike = alike_in_words(clip, pairs, text, total) if in_words else alike_in_pictures(clip, pairs, model)
 
-    def batch(step: int, size: int) -> Batch:
+    def batch(number: int, size: int) -> Batch:
+        step, turn = divmod(number, settings.passes)
+        rows = slice(turn * size, (turn + 1) * size)
         rng = np.random.default_rng([settings.seed, 401, step])
         low = np.arange(parts) * total // parts
         high = (np.arange(parts) + 1) * total // parts
         chosen = torch.from_numpy(rng.integers(0, len(pairs), parts))
         if settings.each_timestep_once:
-            return Batch(
-                chosen,
-                torch.tensor(
-                    [in_turn(a, b, step, settings.seed) for a, b in zip(low.tolist(), high.tolist(), strict=True)]
-                ),
-            )
-        return Batch(chosen, torch.from_numpy(rng.integers(low, high)))
+            ranges = zip(low.tolist(), high.tolist(), strict=True)
+            t = torch.tensor([in_turn(a, b, step, settings.seed) for a, b in ranges])
+        else:
+            t = torch.from_numpy(rng.integers(low, high))
+        return Batch(chosen[rows], t[rows])
 
     def loss(brush: Any, batch: Batch, generator: torch.Generator) -> Tensor:
         x0, image = after[batch.pairs.cpu()], condition[batch.pairs.cpu()]
@@ -140,9 +140,9 @@ def learning_job(
         slots = brush.slots()
         eps = predicted(model, slots, settings, x_t, t, text, null, image)
         value = settings.mse_weight * (eps - noise).square().mean(dim=(1, 2, 3)).sum()  # the parts are independent
-        if alike is None:
-            return value
-        return value - settings.clip_weight * alike(slots, x_t, eps, t, batch.pairs).sum()
+        if alike is not None:
+            value = value - settings.clip_weight * alike(slots, x_t, eps, t, batch.pairs).sum()
+        return value * settings.passes  # of which the loop takes the mean
 
     def learned(brush: Any) -> Learned:
         slots = brush.slots()
@@ -165,6 +165,7 @@ def learning_job(
         model=Brush(start, parts, settings.scaled),
         batch=batch,
         loss=loss,
+        parts=settings.passes,
         export=lambda brush, folder: save_learned(learned(brush), folder / output.name),
         sample=sample if watching is not None else None,
     )

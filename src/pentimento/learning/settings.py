@@ -36,6 +36,7 @@ class LearnSettings(Settings):
     mse_weight: float = Field(1.0, gt=0, description="of the noise prediction loss")
     clip_weight: float = Field(0.0, ge=0, description="of CLIP's direction from before to after; 0 leaves it out")
     clip_reads: Literal["pictures", "words"] = Field("pictures", description="where that direction is looked for")
+    passes: int = Field(1, ge=1, description="passes of a step, some of the parts in each: more need less memory")
     tokens: int = Field(10, ge=1, description="m, tokens that are learned when there are no words to begin with")
     phrases: int = Field(5, ge=1, description="phrases of the caption of a set of pictures")
     eta: Fraction = Field(0.15, description="sensitivity below which a phrase tells nothing")
@@ -45,9 +46,11 @@ class LearnSettings(Settings):
     minutes: float | None = Field(None, gt=0, description="stop after so much time")
 
     @model_validator(mode="after")
-    def _text_where_words_are_read(self) -> "LearnSettings":
+    def _fits_together(self) -> "LearnSettings":
         if self.method == "visii" and (self.space, self.parts) != ("text", 1):
             raise ValueError("visii learns in the text space, in 1 part: set space=text and parts=1")
+        if self.parts % self.passes:
+            raise ValueError(f"{self.parts} parts cannot be shared by {self.passes} passes: change either")
         if self.clip_weight and self.clip_reads == "words" and self.space != "text":
             raise ValueError("only token states can be read as words: set space=text, or clip_reads=pictures")
         return self
