@@ -1,5 +1,7 @@
 """The toy pack with a judge of random weights and blunt perception, for the bench's plumbing."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import SimpleNamespace
 from typing import Any
 
@@ -23,3 +25,21 @@ def bench_pack(**more: Any) -> Any:
             "features": SimpleNamespace(name="none"), **more,
         }
     )  # fmt: skip
+
+
+class Poisoned:
+    """Stands where an edit stands and raises at every look while it is locked."""
+
+    def __init__(self, edit: Any):
+        self.__dict__.update(_edit=edit, _locked=False)
+
+    def __getattr__(self, name: str) -> Any:
+        if self.__dict__["_locked"]:
+            raise AssertionError(f"an editor looked at {name} of a scene")
+        return getattr(self.__dict__["_edit"], name)
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        self.__dict__["_locked"] = True
+        yield
+        self.__dict__["_locked"] = False

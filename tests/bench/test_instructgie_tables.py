@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ import pytest
 import torch
 from PIL import Image
 
+from measured import Poisoned
 from pentimento import bench
 from pentimento.bench import instructgie_rows as gie_rows
 from pentimento.bench import instructgie_tables as tables
@@ -122,24 +122,6 @@ def test_the_query_is_another_scene_of_the_same_edit_and_its_truth_is_exact() ->
     assert truth is not None and region is not None
     assert (before != truth).any() and (before == truth).all(-1)[~region].all()
     assert (case.case.before, case.case.after) == (group.group.pairs[1].before, group.group.pairs[1].after)
-
-
-class Poisoned:
-    """Stands where an edit stands and raises at every look while it is locked."""
-
-    def __init__(self, edit: Any):
-        self.__dict__.update(_edit=edit, _locked=False)
-
-    def __getattr__(self, name: str) -> Any:
-        if self.__dict__["_locked"]:
-            raise AssertionError(f"an editor looked at {name} of a scene")
-        return getattr(self.__dict__["_edit"], name)
-
-    @contextmanager
-    def locked(self) -> Iterator[None]:
-        self.__dict__["_locked"] = True
-        yield
-        self.__dict__["_locked"] = False
 
 
 def test_an_editor_sees_pixels_and_words_and_no_answer(tmp_path: Path) -> None:

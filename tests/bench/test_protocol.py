@@ -1,8 +1,6 @@
 """The protocol: what editors may see, what is measured, and that a run can be broken off."""
 
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,14 +9,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from measured import bench_pack
+from measured import Poisoned, bench_pack
 from pentimento import bench
 from pentimento.bench import instructedit
 from pentimento.bench.instructedit import Row, markdown, request_for, score
 from pentimento.bench.metrics import near
 from pentimento.bench.table import Attempt, Instruments, Outcome, attempt
 from pentimento.bench.tasks import CHOOSING, STRATA, draw_task, draw_tasks, given
-from pentimento.data.edits import Edit
 from pentimento.errors import NothingFound, PackError, RequestError
 from pentimento.values import Request, Result
 
@@ -33,24 +30,6 @@ def unchanged(request: Request) -> Result:
 def made(image: np.ndarray, **more: Any) -> Attempt:
     picture = Image.fromarray(image)
     return Attempt(replace(Result(picture, picture, None, None), **more), "", 0.1)
-
-
-class Poisoned:
-    """Stands where an edit stands and raises at every look while it is locked."""
-
-    def __init__(self, edit: Edit):
-        self.__dict__.update(_edit=edit, _locked=False)
-
-    def __getattr__(self, name: str) -> Any:
-        if self.__dict__["_locked"]:
-            raise AssertionError(f"an editor looked at {name} of a scene")
-        return getattr(self.__dict__["_edit"], name)
-
-    @contextmanager
-    def locked(self) -> Iterator[None]:
-        self.__dict__["_locked"] = True
-        yield
-        self.__dict__["_locked"] = False
 
 
 def test_an_editor_sees_pixels_and_words_and_any_look_at_a_scene_raises() -> None:

@@ -106,14 +106,17 @@ def job(settings: Settings, pack_dir: Path) -> Job:
         ema.text.save_pretrained(out / "instruct" / "text_encoder")
 
     def sample(ema: Painter, path: Path) -> None:
-        """Rows of before, edited, true after, for 8 training edits."""
-        device = next(ema.parameters()).device
         shown = batch(10**9, 8)
-        states = ema.text(shown.ids.to(device)).last_hidden_state
-        nothing = ema.text(null[None].to(device)).last_hidden_state.expand(8, -1, -1)
-        before = shown.before.to(device)
-        guided = dual(ema, states, nothing, before, 4.0, 1.5)
-        edited = euler_ancestral_sample(guided, before, alphas, 30, torch.Generator().manual_seed(1))
-        sheet(torch.cat([latents.decode(z) for z in (shown.before, edited, shown.after)]), 8).save(path)
+        rows = shown.before, edited(ema, shown.before, shown.ids, null, alphas), shown.after
+        sheet(torch.cat([latents.decode(z) for z in rows]), 8).save(path)
 
     return Job(model=painter, batch=batch, loss=loss, export=export, sample=sample)
+
+
+def edited(painter: Painter, before: Tensor, ids: Tensor, null: Tensor, alphas: Tensor) -> Tensor:
+    """What a model makes of latents (b, c, h, w) by instructions (b, tokens); `null` (tokens,) is the empty one."""
+    device = next(painter.parameters()).device
+    states = painter.text(ids.to(device)).last_hidden_state
+    nothing = painter.text(null[None].to(device)).last_hidden_state.expand(len(ids), -1, -1)
+    guided = dual(painter, states, nothing, before.to(device), 4.0, 1.5)
+    return euler_ancestral_sample(guided, before.to(device), alphas, 30, torch.Generator().manual_seed(1))

@@ -13,13 +13,11 @@ from pydantic import Field
 from torch import Tensor
 
 from ..data.visual_prompts import Layout
-from ..diffusion.guidance import dual
 from ..diffusion.objectives import draw_dropped, noise_loss
-from ..diffusion.samplers import euler_ancestral_sample
 from ..packs.diffusion import alphas_cumprod
 from ..training import Job, TrainSettings, warm_start
 from .autoencoder import sheet
-from .instruct import widened
+from .instruct import edited, widened
 from .latents import autoencoder_of
 from .text import ids_of, text_encoder, tokenizer
 from .text_to_image import Painter, unet
@@ -96,14 +94,8 @@ def job(settings: Settings, pack_dir: Path) -> Job:
         return vae.decode(z.float().cpu() / vae.config.scaling_factor).sample.clamp(-1, 1)
 
     def sample(ema: Painter, path: Path) -> None:
-        """Rows of before, edited, true after, for 8 training pairs."""
-        device = next(ema.parameters()).device
         shown = batch(10**9, 8)
-        states = ema.text(shown.ids.to(device)).last_hidden_state
-        nothing = ema.text(null[None].to(device)).last_hidden_state.expand(8, -1, -1)
-        before = shown.before.to(device)
-        guided = dual(ema, states, nothing, before, 4.0, 1.5)
-        edited = euler_ancestral_sample(guided, before, alphas, 30, torch.Generator().manual_seed(1))
-        sheet(torch.cat([decode(z) for z in (shown.before, edited, shown.after)]), 8).save(path)
+        rows = shown.before, edited(ema, shown.before, shown.ids, null, alphas), shown.after
+        sheet(torch.cat([decode(z) for z in rows]), 8).save(path)
 
     return Job(model=painter, batch=batch, loss=loss, export=export, sample=sample)
