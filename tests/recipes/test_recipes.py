@@ -6,6 +6,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from pentimento.bench.vision import named_nouns
 from pentimento.data import store
@@ -73,6 +74,12 @@ def test_text_to_image_and_then_instruct_train_and_warm_start(folder: Path) -> N
     check(filler)
     wide = torch.cat([x, torch.randn(1, 9, 16, 16)], dim=1)
     assert torch.allclose(filler.model(wide, t, states), painter.model(x, t, states), atol=1e-6)
+
+    for made in (painter, follower, filler):
+        with torch.no_grad():
+            made.sample(made.model, folder / "sample.png")
+        with Image.open(folder / "sample.png") as shown:
+            assert shown.width > 128
 
 
 def test_holes_are_things_rectangles_or_everything() -> None:

@@ -152,7 +152,7 @@ def job(settings: Settings, pack_dir: Path) -> Job:
         nothing = ema.text(null[None].to(device)).last_hidden_state.expand(8, -1, -1)
 
         def denoise(x: Tensor, t: Tensor, text: Tensor) -> Tensor:
-            return ema(torch.cat([x, condition], 1), t, text)
+            return ema(torch.cat([x, condition.repeat(len(x) // len(condition), 1, 1, 1)], 1), t, text)
 
         guided = classifier_free(denoise, states, nothing, 3.0)
         filled = euler_ancestral_sample(guided, shown.x0.to(device), alphas, 30, torch.Generator().manual_seed(1))
