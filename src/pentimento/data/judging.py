@@ -372,7 +372,7 @@ def _seen(picture: np.ndarray, region: Region, answers: Mapping[str, str], rng: 
     view = cut(picture, region)
     if rng.random() < 0.5:
         view = view[:, ::-1]
-    return Example(np.ascontiguousarray(degraded(view, rng, 0.5 if region is WHOLE else 1.0)), answers)
+    return Example(np.ascontiguousarray(degraded(view, rng, 0.5 if region in (WHOLE, *QUARTERS) else 1.0)), answers)
 
 
 def degraded(view: np.ndarray, rng: np.random.Generator, strength: float = 1.0) -> np.ndarray:
