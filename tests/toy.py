@@ -127,9 +127,6 @@ class ToyInContext:
         seen = grid if self.canvas == 2 else parts.in1 + parts.out0 - parts.in0
         return lambda x, t, text: self.unet(x + 0.3 * seen, t, encoder_hidden_states=text).sample
 
-    def decode_pixels(self, latents: Tensor) -> Tensor:
-        return self.autoencoder.network.decode(latents / self.autoencoder.scaling_factor).sample
-
     def same_texts(self) -> AbstractContextManager[Any]:
         return Kept(self.unet)
 

@@ -97,10 +97,6 @@ class InContext(Protocol):
         """
         ...
 
-    def decode_pixels(self, latents: Tensor) -> Tensor:
-        """Pictures around [-1, 1], not clamped, with gradients."""
-        ...
-
     def same_texts(self) -> AbstractContextManager[Any]:
         """A context for asking about the same few texts again and again, as `Diffusion.same_texts`."""
         ...

@@ -224,7 +224,7 @@ def test_a_control_branch_is_loaded_beside_its_model(prompted):
 def test_pictures_are_decoded_with_gradients_and_not_clamped(prompted):
     model = opened(prompted).incontext
     latents = (30 * torch.randn(1, 4, 8, 8)).requires_grad_()
-    pixels = model.decode_pixels(latents)
+    pixels = model.autoencoder.decode_pixels(latents)
     pixels.sum().backward()
     assert latents.grad.any()
     assert torch.allclose(pixels.detach().clamp(-1, 1), model.autoencoder.decode(latents.detach()))

@@ -4,7 +4,7 @@ Nobody knows where a painted thing will stand, so the judge looks everywhere: at
 picture. How sure it must be is set on real pictures with wrong captions, so that looking often makes no claim likelier.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
@@ -79,11 +79,20 @@ def squares() -> tuple[Region, ...]:
 
 
 def kept(judge: Answers, wanted: Wish, picture: np.ndarray) -> float:
-    """How sure the judge is that `picture`, uint8 (size, size, 3), shows all of a wish, in [0, 1].
+    """How sure the judge is that `picture`, uint8 (size, size, 3), shows all of a wish, in [0, 1]."""
+    return shown(judge, wanted, seen(judge, picture))
+
+
+def seen(judge: Answers, picture: np.ndarray) -> Mapping[str, np.ndarray]:
+    """What the judge believes of all squares of a picture and, last, of the whole: by factor (squares + 1, words)."""
+    return judge.probabilities([cut(picture, region) for region in (*squares(), WHOLE)])
+
+
+def shown(judge: Answers, wanted: Wish, believed: Mapping[str, np.ndarray]) -> float:
+    """How sure the judge is of all of a wish, given what it believes of a picture (`seen`).
 
     The least sure of the place and of the things, each seen in a square of its own, from left to right as named.
     """
-    believed = judge.probabilities([cut(picture, region) for region in (*squares(), WHOLE)])
     place = float(believed["place"][-1][judge.words["place"].index(wanted.place)])
     x = np.array([region.x for region in squares()])
     before = np.ones(len(x))  # how sure of all things so far, the last of them left of this square
@@ -139,19 +148,22 @@ def captions_kept(pack: BenchPack, n: int, seed: int = 0) -> dict[str, Any]:
         scenes = [draw_scene(2_500_000 + seed * 100_000 + number, split) for number in range(count)]
         return scenes, [caption(scene, np.random.default_rng([seed, i, 415])) for i, scene in enumerate(scenes)]
 
-    def passed(wishes: Iterable[Wish], pictures: Iterable[np.ndarray]) -> Figure:
-        yes = [kept(judge, w, p) >= limit for w, p in zip(wishes, pictures, strict=True)]
+    def passed(wishes: Iterable[Wish], looked: Iterable[Mapping[str, np.ndarray]]) -> Figure:
+        yes = [shown(judge, wanted, believed) >= limit for wanted, believed in zip(wishes, looked, strict=True)]
         return share(sum(yes), len(yes))
 
+    def made(said: Sequence[str], guidance: float, grid: bool = False) -> Iterator[Mapping[str, np.ndarray]]:
+        return (seen(judge, picture) for picture in painted(model, said, guidance, seed, grid))
+
     scenes, said = asked("validation", max(1, n // 4))
-    tried = {guidance: passed(map(wish, scenes), painted(model, said, guidance, seed)).value for guidance in GUIDANCES}
+    tried = {guidance: passed(map(wish, scenes), made(said, guidance)).value for guidance in GUIDANCES}
     best = max(tried, key=lambda guidance: tried[guidance])
     scenes, said = asked("test", n)
-    true = [trip(render(scene).image) for scene in scenes]
+    true = [seen(judge, trip(render(scene).image)) for scene in scenes]
     rng, few = np.random.default_rng([seed, 416]), max(1, n // 4)
     rows = {
-        "captions kept": passed(map(wish, scenes), painted(model, said, best, seed)),
-        "captions kept, in a grid": passed(map(wish, scenes[:few]), painted(model, said[:few], best, seed, grid=True)),
+        "captions kept": passed(map(wish, scenes), made(said, best)),
+        "captions kept, in a grid": passed(map(wish, scenes[:few]), made(said[:few], best, grid=True)),
         "captions kept by the true picture": passed(map(wish, scenes), true),
         "spoilt captions kept by the true picture": passed((spoilt(wish(s), rng) for s in scenes), true),
     }

@@ -57,6 +57,6 @@ class InstructGIE(Confined):
     def turned(self, model: InContext, noise: Noise, prompt: Quadrants) -> Noise:
         """`noise`, guided by the example's editing shift (Sec. 4.1)."""
         return shift_guided(
-            noise, torch.cat([prompt.in0, prompt.out0]), prompt.in1, model.decode_pixels, self.pack.clip.embed_pixels,
-            model.alphas_cumprod, self.shift_guidance,
+            noise, torch.cat([prompt.in0, prompt.out0]), prompt.in1, model.autoencoder.decode_pixels,
+            self.pack.clip.embed_pixels, model.alphas_cumprod, self.shift_guidance,
         )  # fmt: skip

@@ -132,13 +132,6 @@ class PromptedDiffusion:
 
         return denoise
 
-    def decode_pixels(self, latents: Tensor) -> Tensor:
-        """Latents (b, c, h, w) to pictures around [-1, 1], not clamped, with gradients."""
-        with self.base.placement.autocast():
-            scaled = latents.to(self.base.placement.device) / self.autoencoder.scaling_factor
-            pixels = self.autoencoder.vae.decode(scaled).sample
-        return pixels.float().to(latents.device)
-
     @contextmanager
     def same_texts(self) -> Iterator[None]:
         """Keys and values of the last texts stay in the U-Net and in the branch while it lasts."""

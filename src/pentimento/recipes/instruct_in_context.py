@@ -18,7 +18,7 @@ from ..packs.diffusion import alphas_cumprod
 from ..training import Job, TrainSettings, warm_start
 from .autoencoder import sheet
 from .instruct import edited, widened
-from .latents import autoencoder_of
+from .latents import autoencoder_of, decoded
 from .text import ids_of, text_encoder, tokenizer
 from .text_to_image import Painter, unet
 from .visual_prompts import drawn_prompts, pair_latents
@@ -89,13 +89,9 @@ def job(settings: Settings, pack_dir: Path) -> Job:
     def export(ema: Painter, out: Path) -> None:
         ema.unet.save_pretrained(out / NAME / "unet")
 
-    @torch.no_grad()
-    def decode(z: Tensor) -> Tensor:
-        return vae.decode(z.float().cpu() / vae.config.scaling_factor).sample.clamp(-1, 1)
-
     def sample(ema: Painter, path: Path) -> None:
         shown = batch(10**9, 8)
         rows = shown.before, edited(ema, shown.before, shown.ids, null, alphas), shown.after
-        sheet(torch.cat([decode(z) for z in rows]), 8).save(path)
+        sheet(torch.cat([decoded(vae, z) for z in rows]), 8).save(path)
 
     return Job(model=painter, batch=batch, loss=loss, export=export, sample=sample)

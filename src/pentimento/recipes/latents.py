@@ -4,9 +4,11 @@ Everything has 2 n rows: the whole pictures of n edits, then a close-up of each 
 """
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -57,35 +59,41 @@ def edit_latents(data: Path, pack_dir: Path, count: int, split: str = "train", e
     """The latents of the first `count` edits and of their close-ups, by the pack's autoencoder; made in `data` unless
     they lie there."""
     vae = autoencoder_of(pack_dir)
-    scale = vae.config.scaling_factor
-    weights = b"".join(p.half().numpy().tobytes() for p in vae.parameters())  # as a sealed pack holds them
-    name = f"{split}-{effects}-{count}-{hashlib.sha256(weights).hexdigest()[:12]}.npy"
+    name = f"{split}-{effects}-{count}-{digest(vae)}.npy"
     whole, close = data / f"latents-{name}", data / f"close-latents-{name}"
     if not (whole.exists() and close.exists()):
         store, frames = edit_store(data, count, split, effects), edit_frames(data, count, split, effects)
-
-        def encoded(pair_of: Callable[[int], list[np.ndarray]], what: str) -> np.ndarray:
-            device = "cuda" if torch.cuda.is_available() else "cpu"
-            vae.to(device)
-            made = []
-            with torch.no_grad(), torch.autocast(device, torch.bfloat16):
-                for k in tqdm(range(0, count, 32), desc=f"encoding {what}", unit="batch"):
-                    x = pictures([p for i in range(k, min(k + 32, count)) for p in pair_of(i)])
-                    z = vae.encode(x.to(device)).latent_dist.mean.float().cpu() * scale
-                    made.append(z.unflatten(0, (-1, 2)).half().numpy())
-            vae.to("cpu")
-            return np.concatenate(made)
-
         if not whole.exists():
-            save_whole(whole, encoded(lambda i: list(store[i]), "pictures"))
+            save_whole(whole, encoded(vae, lambda i: list(store[i]), count, "pictures"))
         if not close.exists():
-            save_whole(close, encoded(lambda i: [close_up(p, frames[i]) for p in store[i]], "close-ups"))
+            save_whole(close, encoded(vae, lambda i: [close_up(p, frames[i]) for p in store[i]], count, "close-ups"))
+    return Latents(np.concatenate([np.load(whole), np.load(close)]), partial(decoded, vae))
 
-    @torch.no_grad()
-    def decode(z: Tensor) -> Tensor:
-        return vae.decode(z.float().cpu() / scale).sample.clamp(-1, 1)
 
-    return Latents(np.concatenate([np.load(whole), np.load(close)]), decode)
+@torch.no_grad()
+def encoded(vae: Any, pair_of: Callable[[int], Sequence[np.ndarray]], count: int, what: str) -> np.ndarray:
+    """Scaled mean latents of pairs of pictures 0..count-1, fp16 (count, 2, c, h, w); on a GPU where there is one."""
+    device, home, made = "cuda" if torch.cuda.is_available() else "cpu", next(vae.parameters()).device, []
+    vae.to(device)
+    with torch.autocast(device, torch.bfloat16):
+        for k in tqdm(range(0, count, 32), desc=f"encoding {what}", unit="batch"):
+            x = pictures([p for i in range(k, min(k + 32, count)) for p in pair_of(i)])
+            z = vae.encode(x.to(device)).latent_dist.mean.float().cpu() * vae.config.scaling_factor
+            made.append(z.unflatten(0, (-1, 2)).half().numpy())
+    vae.to(home)
+    return np.concatenate(made)
+
+
+@torch.no_grad()
+def decoded(vae: Any, z: Tensor) -> Tensor:
+    """Pictures in [-1, 1] of scaled latents (b, c, h, w), on the CPU."""
+    return vae.decode(z.float().cpu() / vae.config.scaling_factor).sample.clamp(-1, 1)
+
+
+def digest(network: nn.Module) -> str:
+    """A name for a network's weights, as a sealed pack holds them."""
+    weights = b"".join(p.detach().half().cpu().numpy().tobytes() for p in network.parameters())
+    return hashlib.sha256(weights).hexdigest()[:12]
 
 
 def edit_words(

@@ -14,9 +14,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-import torch
 from PIL import Image
-from torch import nn
 from tqdm import tqdm
 
 from ..data.grid_folders import ABOUT, picture_name
@@ -37,7 +35,7 @@ from ..packs.pack import OpenPack
 from ..packs.placement import place
 from ..roles import Panoptic
 from ..training.weights import read_weights
-from .autoencoder import pictures
+from .latents import digest, encoded
 
 Areas = Literal["panoptic", "drawn"]
 """Whose masks say where details matter: the pack's panoptic model's, as in the paper, or the drawn world's own."""
@@ -105,20 +103,8 @@ def drawn_prompts(data: Path, groups: int, side: int, workers: int) -> Prompts:
 
 def pair_latents(prompts: Prompts, vae: Any) -> np.ndarray:
     """Scaled mean latents of all rows, fp16 (rows, 2, c, h, w), made beside the prompts unless they lie there."""
-
-    @torch.no_grad()
-    def encoded() -> np.ndarray:
-        device, home, made = "cuda" if torch.cuda.is_available() else "cpu", next(vae.parameters()).device, []
-        vae.to(device)
-        with torch.autocast(device, torch.bfloat16):
-            for k in tqdm(range(0, len(prompts.rows), 16), desc="encoding pairs", unit="batch", delay=5):
-                x = pictures([p for i in range(k, min(k + 16, len(prompts.rows))) for p in prompts.pair(i)])
-                z = vae.encode(x.to(device)).latent_dist.mean.float().cpu() * vae.config.scaling_factor
-                made.append(z.unflatten(0, (-1, 2)).half().numpy())
-        vae.to(home)
-        return np.concatenate(made)
-
-    return _kept(prompts.folder / f"latents-{digest(vae)}.npy", encoded)
+    path = prompts.folder / f"latents-{digest(vae)}.npy"
+    return _kept(path, lambda: encoded(vae, prompts.pair, len(prompts.rows), "pairs"))
 
 
 def detail_masks(prompts: Prompts, areas: Areas, pack_dir: Path) -> np.ndarray:
@@ -184,12 +170,6 @@ def unifier(data: Path, pack_dir: Path) -> Table:
         raise TrainingError(f"{folder} is missing: train language first, or take unify=0")
     name = hashlib.sha256((folder / "model.safetensors").read_bytes()).hexdigest()[:12]
     return Table(data / "unified.jsonl", by_planner(Tagger(load(folder)), f"tagger {name}"))
-
-
-def digest(network: nn.Module) -> str:
-    """A name for a network's weights, as a sealed pack holds them."""
-    weights = b"".join(p.detach().half().cpu().numpy().tobytes() for p in network.parameters())
-    return hashlib.sha256(weights).hexdigest()[:12]
 
 
 def _kept(path: Path, made: Callable[[], np.ndarray]) -> np.ndarray:
