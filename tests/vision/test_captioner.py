@@ -6,8 +6,9 @@ import pytest
 import torch
 from PIL import Image
 
+from pentimento.errors import PackError
 from pentimento.roles import Captioner
-from pentimento.vision import captioner
+from pentimento.vision import captioner, detector
 from pentimento.vision.captioner import (
     END,
     PAD,
@@ -23,7 +24,7 @@ from pentimento.vision.captioner import (
     to_ids,
     vocabulary,
 )
-from pentimento.vision.detector import DetectorConfig
+from pentimento.vision.detector import DetectorConfig, DetectorNet
 
 CAPTION = "photo of a red cat on the left and a bus on the right, on grass, at night"
 EYES = DetectorConfig(
@@ -34,8 +35,8 @@ EYES = DetectorConfig(
 @pytest.fixture(scope="module")
 def tiny() -> WordCaptioner:
     torch.manual_seed(0)
-    config = CaptionerConfig(vocabulary([CAPTION]), EYES, things=2, parts=1, widths=(8, 8, 8, 8), width=16, length=12)
-    return WordCaptioner(CaptionerNet(config).eval().requires_grad_(False))
+    config = CaptionerConfig(vocabulary([CAPTION]), things=2, parts=1, widths=(8, 8, 8, 8), width=16, length=12)
+    return WordCaptioner(CaptionerNet(config, DetectorNet(EYES)).eval().requires_grad_(False))
 
 
 def test_splitting_and_joining_words_is_the_identity_on_captions() -> None:
@@ -73,7 +74,7 @@ def test_questions_starts_and_nothing_are_answered_in_the_worlds_words(tiny: Wor
 
 
 def test_the_detector_inside_is_neither_trained_nor_are_its_norms(tiny: WordCaptioner) -> None:
-    net = CaptionerNet(tiny.net.config).train()
+    net = CaptionerNet(tiny.net.config, DetectorNet(EYES)).train()
     before = {name: value.clone() for name, value in net.detector.state_dict().items()}
     net(torch.randn(2, 3, 128, 128), torch.tensor([[START, 5], [START, 6]])).sum().backward()
     assert all(torch.equal(before[name], value) for name, value in net.detector.state_dict().items())
@@ -82,8 +83,17 @@ def test_the_detector_inside_is_neither_trained_nor_are_its_norms(tiny: WordCapt
 
 
 def test_a_saved_captioner_loads_and_says_the_same(tiny: WordCaptioner, tmp_path: Path) -> None:
-    captioner.save(tiny.net.half().float(), tmp_path)
-    again = captioner.load(tmp_path)
+    net = tiny.net.half().float()
+    captioner.save(net, tmp_path / "words")
+    detector.save(net.detector, tmp_path / "eyes")
+    again = captioner.load(tmp_path / "words", tmp_path / "eyes")
     assert isinstance(again, Captioner) and again.net.config == tiny.net.config
     image = Image.effect_noise((128, 128), 80)
     assert again.ask(image, "photo of") == tiny.ask(image, "photo of")
+
+
+def test_a_captioner_does_not_look_through_another_detector_than_its_own(tiny: WordCaptioner, tmp_path: Path) -> None:
+    captioner.save(tiny.net, tmp_path / "words")
+    detector.save(DetectorNet(EYES), tmp_path / "eyes")
+    with pytest.raises(PackError, match="another detector"):
+        captioner.load(tmp_path / "words", tmp_path / "eyes")

@@ -12,6 +12,7 @@ from pentimento.data.scenes import Thing, draw_scene
 from pentimento.data.vocabulary import NOUNS
 from pentimento.errors import TrainingError
 from pentimento.recipes import captioner, detector, segmenter
+from pentimento.training.weights import read_weights
 from pentimento.vision.captioner import split_words
 
 
@@ -39,7 +40,13 @@ def test_the_captioner_looks_through_the_packs_detector(tmp_path: Path, monkeypa
         captioner.job(captioner.Settings(), tmp_path)
     eyes = detector.job(detector.Settings(), tmp_path)
     eyes.export(eyes.model, tmp_path)
-    reaches(captioner.job(captioner.Settings(), tmp_path))
+    job = captioner.job(captioner.Settings(), tmp_path)
+    reaches(job)
+    job.export(job.model, tmp_path)
+    again = captioner.job(captioner.Settings(), tmp_path).model
+    kept = job.model.half().float().state_dict()
+    assert all(torch.equal(kept[name], value) for name, value in again.state_dict().items())
+    assert not any(name.startswith("detector") for name in read_weights(tmp_path / captioner.FOLDER))
 
 
 def test_a_batch_goes_on_where_the_one_before_ended() -> None:

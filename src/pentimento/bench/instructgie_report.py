@@ -21,7 +21,7 @@ COLUMNS: Mapping[str, Column] = {
     "carried out": Column("edit carried out"),
     "PSNR": Column("PSNR to the truth", unit="dB"),
     "SSIM": Column("SSIM to the truth", unit=""),
-    "LPIPS truth": Column("LPIPS to the truth, the pack's own network", unit="", better="down"),
+    "LPIPS truth": Column("LPIPS to the truth", unit="", better="down"),
     "refused": Column("refused", better="down"),
     "seconds": Column("seconds an edit", unit="s", better="down"),
 }

@@ -39,7 +39,7 @@ ROLES: Mapping[str, Role] = {
     "detector": Role(kind="dense_detector", components={"model": "detector"}),
     "segmenter": Role(kind="crop_segmenter", components={"model": "segmenter"}),
     "panoptic": Role(kind="centre_panoptic", components={"model": "panoptic"}),
-    "captioner": Role(kind="word_captioner", components={"model": "captioner"}),
+    "captioner": Role(kind="word_captioner", components={"model": "captioner", "detector": "detector"}),
     "clip": Role(kind="clip", components={"model": "clip"}),
     "judge": Role(kind="factor_judge", components={"model": "judge"}),
     "perceptual": Role(kind="perceptual", components={"model": "perceptual"}),

@@ -38,7 +38,6 @@ OWN_KINDS: Mapping[str, str] = {
     "dense_detector": "pentimento.vision.detector",
     "crop_segmenter": "pentimento.vision.segmenter",
     "centre_panoptic": "pentimento.vision.panoptic",
-    "word_captioner": "pentimento.vision.captioner",
     "clip": "pentimento.vision.clip",
     "factor_judge": "pentimento.vision.judge",
     "perceptual": "pentimento.vision.perceptual",
@@ -251,6 +250,10 @@ class OpenPack:
             from ..language import tagger
 
             return tagger.Tagger(tagger.load(folders["model"]))
+        if kind == "word_captioner":
+            from ..vision import captioner
+
+            return captioner.load(folders["model"], folders["detector"])
         if kind in OWN_KINDS:
             return import_module(OWN_KINDS[kind]).load(folders["model"])
         if kind in HUB_KINDS:

@@ -55,12 +55,14 @@ def known_words() -> tuple[str, ...]:
     )
 
 
-def batch(config: CaptionerConfig, captions: int, step: int, batch_size: int, split: str = "train") -> Batch:
-    """The batch of a step."""
+def batch(
+    config: CaptionerConfig, side: int, captions: int, step: int, batch_size: int, split: str = "train", first: int = 0
+) -> Batch:
+    """The batch of a step; scenes are counted through from the first step's, number `first`."""
     pictures, ids = [], []
-    for seed in range(step * batch_size, (step + 1) * batch_size):
+    for seed in range(first + step * batch_size, first + (step + 1) * batch_size):
         scene, rng = draw_scene(seed, split), np.random.default_rng([31, seed])
-        pictures.append(render(scene, config.detector.side).image.transpose(2, 0, 1))
+        pictures.append(render(scene, side).image.transpose(2, 0, 1))
         ids.append(to_ids([caption(scene, rng) for _ in range(captions)], config.words, config.length))
     return Batch(torch.from_numpy(np.stack(pictures)), torch.stack(ids))
 
@@ -99,8 +101,8 @@ def job(settings: Settings, pack_dir: Path) -> Job:
         eyes = detector.load(folder).net
     except PackError as error:
         raise TrainingError(f"the captioner looks through the detector ({error}): train the detector first") from error
-    config = CaptionerConfig(words=known_words(), detector=eyes.config)
-    net = CaptionerNet(config)
+    config = CaptionerConfig(words=known_words())
+    net = CaptionerNet(config, eyes)
     warm_start(net, pack_dir / FOLDER)
-    net.detector.load_state_dict(eyes.state_dict())
-    return Job(net, partial(batch, config, settings.captions), loss, export, sample)
+    fresh = partial(batch, config, eyes.config.side, settings.captions, first=1_000_000 * settings.seed)
+    return Job(net, fresh, loss, export, sample)

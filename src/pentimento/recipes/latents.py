@@ -19,6 +19,7 @@ from ..data.close_ups import Frame, close_layout, close_up, frame_of, framed
 from ..data.edits import Edit, draw_edit
 from ..data.scenes import WORLD_VERSION
 from ..data.store import edit_store, save_whole
+from ..vision.store import digest
 from .autoencoder import pictures
 from .layout import whole_layouts
 from .text import TOKENS, ids_of
@@ -88,12 +89,6 @@ def encoded(vae: Any, pair_of: Callable[[int], Sequence[np.ndarray]], count: int
 def decoded(vae: Any, z: Tensor) -> Tensor:
     """Pictures in [-1, 1] of scaled latents (b, c, h, w), on the CPU."""
     return vae.decode(z.float().cpu() / vae.config.scaling_factor).sample.clamp(-1, 1)
-
-
-def digest(network: nn.Module) -> str:
-    """A name for a network's weights, as a sealed pack holds them."""
-    weights = b"".join(p.detach().half().cpu().numpy().tobytes() for p in network.parameters())
-    return hashlib.sha256(weights).hexdigest()[:12]
 
 
 def edit_words(

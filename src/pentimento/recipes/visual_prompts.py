@@ -35,7 +35,8 @@ from ..packs.pack import OpenPack
 from ..packs.placement import place
 from ..roles import Panoptic
 from ..training.weights import read_weights
-from .latents import digest, encoded
+from ..vision.store import digest
+from .latents import encoded
 
 Areas = Literal["panoptic", "drawn"]
 """Whose masks say where details matter: the pack's panoptic model's, as in the paper, or the drawn world's own."""

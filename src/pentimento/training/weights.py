@@ -33,15 +33,15 @@ def read_weights(folder: Path) -> dict[str, Tensor]:
 def warm_start(model: nn.Module, folder: Path) -> bool:
     """Load the weights that lie in `folder` into `model`; False, and the model untouched, when none there fit.
 
-    They fit when every stored tensor has its place and shape in the model, and every parameter gets a value (tied
-    parameters may be stored once). Half-precision files are widened to the model's type.
+    They fit when every stored tensor has its place and shape in the model, and every parameter that is trained
+    gets a value (tied parameters may be stored once). Half-precision files are widened to the model's type.
     """
     stored = read_weights(Path(folder))
     own = model.state_dict(keep_vars=True)
     if not stored or any(name not in own or own[name].shape != tensor.shape for name, tensor in stored.items()):
         return False
     filled = {own[name].data_ptr() for name in stored}
-    if any(parameter.numel() and parameter.data_ptr() not in filled for parameter in model.parameters()):
+    if any(p.requires_grad and p.numel() and p.data_ptr() not in filled for p in model.parameters()):
         return False
     for name, tensor in stored.items():
         own[name].copy_(tensor)

@@ -15,9 +15,11 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor, nn
 
-from .detector import DetectorConfig, DetectorNet, Places, cut, fit, frozen, propose
+from ..errors import PackError
+from . import detector as detectors
+from .detector import DetectorNet, Places, cut, fit, frozen, propose
 from .layers import ImageEncoder, TextBlock
-from .store import read_config, read_weights, write_model
+from .store import digest, read_config, read_weights, write_model
 
 KIND = "word_captioner"
 PAD, START, END, UNKNOWN = 0, 1, 2, 3
@@ -29,7 +31,6 @@ class CaptionerConfig:
     """What builds a `CaptionerNet`. `words` begins with `SPECIAL`."""
 
     words: tuple[str, ...]
-    detector: DetectorConfig = DetectorConfig()
     things: int = 6  # proposals of things that are looked at, at most
     parts: int = 3  # the same of parts
     widths: tuple[int, ...] = (24, 48, 64, 96)
@@ -42,14 +43,14 @@ class CaptionerConfig:
 class CaptionerNet(nn.Module):
     """Pictures (b, 3, side, side) in [-1, 1] and words (b, n) to logits of the next word, (b, n, vocabulary).
 
-    The detector inside is not trained any further, and its norms keep their statistics.
+    It looks through a trained detector, which is not trained any further: its norms keep their statistics.
     """
 
-    def __init__(self, config: CaptionerConfig):
+    def __init__(self, config: CaptionerConfig, detector: DetectorNet):
         super().__init__()
         self.config = config
-        width, inside = config.width, config.detector
-        self.detector = DetectorNet(inside).requires_grad_(False)
+        width, inside = config.width, detector.config
+        self.detector = detector.eval().requires_grad_(False)
         self.thing = nn.Linear(inside.widths[-1] + 2 * inside.match + 6, width)
         self.nothing = nn.Parameter(torch.randn(width) * 0.02)
         self.scene = ImageEncoder(config.widths, config.blocks)
@@ -172,10 +173,8 @@ class WordCaptioner:
         index = {word: i for i, word in enumerate(config.words)}
         ids = [START, *(index.get(word, UNKNOWN) for word in start)][: config.length - 1]
         begun = len(ids)
-        picture = (
-            torch.from_numpy(fit(image, config.detector.side)[0]).to(device).permute(2, 0, 1)[None].float() / 127.5 - 1
-        )
-        seen = self.net.see(picture)
+        picture = torch.from_numpy(fit(image, self.net.detector.config.side)[0]).to(device)
+        seen = self.net.see(picture.permute(2, 0, 1)[None].float() / 127.5 - 1)
         while len(ids) < config.length:
             logits = self.net.say(seen, torch.tensor([ids], device=device))[0, -1]
             logits[[PAD, START, UNKNOWN]] = -torch.inf
@@ -191,14 +190,19 @@ def _before_of(words: list[str]) -> list[str]:
 
 
 def save(net: CaptionerNet, folder: Path) -> None:
-    """Write config.json and model.safetensors (fp16)."""
-    write_model(net, {"kind": KIND} | asdict(net.config), folder)
+    """Write config.json and model.safetensors (fp16) without the detector, which has a folder of its own."""
+    seen_through = {"kind": KIND, "detector": digest(net.detector)}
+    write_model(net, seen_through | asdict(net.config), folder, without="detector")
 
 
-def load(folder: Path) -> WordCaptioner:
-    """A captioner from its folder. Raises: PackError."""
-    config = read_config(folder, KIND)
-    fields = frozen(config)
-    net = CaptionerNet(CaptionerConfig(**fields | {"detector": DetectorConfig(**frozen(config["detector"]))}))
-    read_weights(net, folder)
+def load(folder: Path, detector: Path) -> WordCaptioner:
+    """A captioner from its folder and that of the detector it looks through.
+
+    Raises: PackError, also when it learned to look through another detector.
+    """
+    config, eyes = read_config(folder, KIND), detectors.load(detector).net
+    if config.pop("detector", None) != digest(eyes):
+        raise PackError(f"the captioner in {folder} looks through another detector than {detector}: train it again")
+    net = CaptionerNet(CaptionerConfig(**frozen(config)), eyes)
+    read_weights(net, folder, has="detector")
     return WordCaptioner(net)

@@ -3,6 +3,7 @@
 Weights are stored in fp16 and loaded in fp32. This file knows no model.
 """
 
+import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,13 +17,15 @@ from torch import Tensor, nn
 from ..errors import PackError
 
 
-def write_model(net: nn.Module, config: Mapping[str, Any], folder: Path) -> None:
-    """Write `config` and the weights of `net` into `folder`, which is made when it is not there."""
+def write_model(net: nn.Module, config: Mapping[str, Any], folder: Path, without: str | None = None) -> None:
+    """Write `config` and the weights of `net` into `folder`, which is made when it is not there; not those of its
+    module `without`, which lie elsewhere."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "config.json").write_text(json.dumps(config, indent=1) + "\n", encoding="utf-8")
     state = {
         name: (value.half() if value.is_floating_point() else value).detach().cpu().contiguous()
         for name, value in net.state_dict().items()
+        if without is None or not name.startswith(f"{without}.")
     }
     save_file(state, folder / "model.safetensors")
 
@@ -39,14 +42,24 @@ def read_config(folder: Path, kind: str) -> dict[str, Any]:
     return config
 
 
-def read_weights(net: nn.Module, folder: Path) -> None:
-    """Load the folder's weights into `net`, in fp32. Raises: PackError when they are missing or do not fit."""
+def digest(net: nn.Module) -> str:
+    """A name for a network's parameters as they are stored."""
+    weights = b"".join(p.detach().half().cpu().numpy().tobytes() for p in net.parameters())
+    return hashlib.sha256(weights).hexdigest()[:12]
+
+
+def read_weights(net: nn.Module, folder: Path, has: str | None = None) -> None:
+    """Load the folder's weights into `net`, in fp32; its module `has` keeps its own.
+
+    Raises: PackError when they are missing or do not fit.
+    """
     path = Path(folder) / "model.safetensors"
     try:
         state = load_file(path)
     except (OSError, SafetensorError) as error:
         raise PackError(f"{path} cannot be read ({error}); train the model again or mend the pack") from error
-    fill(net, state, path)
+    own = {} if has is None else {name: v for name, v in net.state_dict().items() if name.startswith(f"{has}.")}
+    fill(net, own | state, path)
 
 
 def read_published(folder: Path) -> dict[str, Tensor]:
