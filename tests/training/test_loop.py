@@ -210,6 +210,14 @@ def test_the_average_follows_the_model(tmp_path):
     assert not torch.equal(slow, exported["0.weight"]) and not torch.equal(slow, first[0].weight)
 
 
+def test_what_is_frozen_is_averaged_to_the_same_bits(tmp_path):
+    given = toy.job(tmp_path / "pack")
+    given.model[0].requires_grad_(False).bias.fill_(-0.0)
+    train(given, toy.settings(images=80), tmp_path / "run", tmp_path / "pack")
+    exported = load_file(tmp_path / "pack" / "toy" / "model.safetensors")
+    assert exported["0.bias"].signbit().all() and torch.equal(exported["0.weight"], given.model[0].weight)
+
+
 def test_a_warm_start_takes_weights_that_fit_and_leaves_the_model_alone_otherwise(tmp_path):
     model, other = toy.net(), nn.Sequential(nn.Conv2d(3, 4, 1))
     with torch.no_grad():

@@ -203,7 +203,8 @@ def _average_weights(ema: nn.Module, model: nn.Module, settings: TrainSettings, 
     """Move the average towards the model. At first its half-life is a twentieth of the images seen so far."""
     half_life = min(settings.ema, 0.05 * step * settings.batch_size)
     kept = 0.5 ** (settings.batch_size / half_life) if half_life else 0.0
-    torch._foreach_lerp_(list(ema.parameters()), list(model.parameters()), 1 - kept)
+    trained = [(mean, p) for mean, p in zip(ema.parameters(), model.parameters(), strict=True) if p.requires_grad]
+    torch._foreach_lerp_([mean for mean, _ in trained], [p for _, p in trained], 1 - kept)
     for average, buffer in zip(ema.buffers(), model.buffers(), strict=True):
         average.copy_(buffer)
 
