@@ -2,14 +2,17 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 
 from measured import bench_pack
 from pentimento import bench
 from pentimento.bench import card, tune, tune_prompts
+from pentimento.bench.tasks import draw_task
 from pentimento.bench.visual_cases import KINDS_OF, VisualCase
 from pentimento.editors import masked, mdp
 from pentimento.errors import PackError, RequestError
@@ -24,6 +27,18 @@ def test_every_method_gets_equally_many_trials() -> None:
             size *= len(values)
         sizes.add(size)
     assert len(sizes) == 1
+
+
+@pytest.mark.parametrize("method", tune.GRIDS)
+def test_no_setting_of_a_grid_is_without_effect(method: str) -> None:
+    task, small = draw_task(0, 0, "validation", held_out=False), np.zeros((128, 128), dtype=bool)
+    small[50:60, 50:60] = True  # so that a close look differs from the whole picture
+    vars(task)["truth"] = replace(task.truth, target=small)
+    first = {"steps": 5, **{name: values[0] for name, values in tune.GRIDS[method].items()}}
+    first |= {"theta": 1 / 3} if method == "diffedit" else {}  # random weights differ little anywhere
+    edited = tune._decoded(bench_pack(), method, first, task)
+    for name, values in tune.GRIDS[method].items():
+        assert (tune._decoded(bench_pack(), method, {**first, name: values[-1]}, task) != edited).any(), name
 
 
 def test_the_sweep_keeps_every_trial_best_first_and_writes_the_winner(tmp_path: Path) -> None:
