@@ -137,6 +137,9 @@ def test_methods_can_be_tuned_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     told = bench.run("tune", pack, tmp_path / "out", n=1)
     report = json.loads((tmp_path / "out" / "tune-instructedit.json").read_text())
     assert len(report["trials"]) == 2 and report["trials"][0] == told["instructedit"]
+    text = (tmp_path / "out" / "tuning.md").read_text()
+    assert text.index("## instructedit") < text.index("## instructpix2pix")
+    assert text.count("\n| **") == 2 and f"| **{report['trials'][0]['ratio']:.4g}** |" in text
     with pytest.raises(RequestError, match="no method 'mpd'"):
         bench.run("tune", pack, tmp_path, only=("mpd",))
 

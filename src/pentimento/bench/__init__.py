@@ -119,6 +119,7 @@ def _judge(pack: Any, output: Path, n: int, seed: int) -> dict[str, Any]:
 
 def _tune(pack: Any, output: Path, n: int, seed: int, watch: Any, only: Sequence[str]) -> dict[str, Any]:
     from . import tune, tune_prompts
+    from .table import write_whole
 
     methods = (*tune.GRIDS, *tune_prompts.TUNED)
     _chosen(only, methods, "method")
@@ -139,6 +140,8 @@ def _tune(pack: Any, output: Path, n: int, seed: int, watch: Any, only: Sequence
         _written(output / f"tune-{method}.json", {**head, "trials": [trial.to_json() for trial in trials]})
         tune.write_defaults(Path(pack.folder), method, trials[0].settings)
         told[method] = trials[0].to_json()
+    reports = {path.stem.removeprefix("tune-"): json.loads(path.read_text()) for path in output.glob("tune-*.json")}
+    write_whole(output / "tuning.md", tune.markdown(dict(sorted(reports.items()))))
     return told
 
 

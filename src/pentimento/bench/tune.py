@@ -159,6 +159,23 @@ def sweep(
     return tuple(sorted(trials, key=lambda trial: -trial.score))
 
 
+def markdown(reports: Mapping[str, Mapping[str, Any]]) -> str:
+    """All trials of every method for people, the chosen one first; `reports` are the files tune-METHOD.json."""
+    lines = []
+    for method, report in reports.items():
+        names = list(report["trials"][0])
+        rows = [[f"{trial[name]:.4g}" for name in names] for trial in report["trials"]]
+        rows[0] = [f"**{cell}**" for cell in rows[0]]
+        lines += [
+            f"## {method}", "",
+            f"Pack {report['pack']} ({report['pack hash'][:12]}), n = {report['n']}, seed {report['seed']}, "
+            f"{len(rows)} trials, the chosen one first.", "",
+            f"| {' | '.join(names)} |", f"|{'---|' * len(names)}",
+            *(f"| {' | '.join(row)} |" for row in rows), "",
+        ]  # fmt: skip
+    return "\n".join(lines)
+
+
 def _trial(settings: Mapping[str, Any], outcomes: Sequence[Outcome]) -> Trial:
     """The means over tasks; dB over those with something outside their edit."""
 
