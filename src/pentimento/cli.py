@@ -549,7 +549,7 @@ def make_sheet(
     n: Annotated[int, typer.Option("--n", min=1, help="How many scenes on it.")] = 64,
     seed: Annotated[int, typer.Option(min=0)] = 0,
     split: Annotated[str, typer.Option(help="train, validation or test.")] = "train",
-    what: Annotated[str, typer.Option(help="scenes, edits, portraits, parts, thirty or effects.")] = "scenes",
+    what: Annotated[str, typer.Option(help="scenes, edits, actions, portraits, parts, thirty or effects.")] = "scenes",
 ) -> None:
     """Draw a contact sheet of the drawn world, to look at it."""
     from . import images

@@ -19,9 +19,10 @@ from pentimento.bench.instructgie_report import COLUMNS, PUBLISHED, groups_of
 from pentimento.bench.instructgie_rows import ABLATIONS, TRUTH, Row, table1_rows
 from pentimento.bench.metrics import clip_direction, psnr
 from pentimento.bench.table import attempt
-from pentimento.bench.visual_cases import KINDS_OF, UNDRAWN, case_of, draw_case, drawn, read_cases
+from pentimento.bench.visual_cases import KINDS_OF, case_of, draw_case, drawn, read_cases
 from pentimento.data.grouped import draw_group
 from pentimento.data.grouped import drawn as order
+from pentimento.data.judging import FACTORS
 from pentimento.data.making import make
 from pentimento.data.visual_prompts import Layout
 from pentimento.errors import PackError, PlanError, RequestError
@@ -98,10 +99,10 @@ def row(label: str, edit: Any, **about: Any) -> Row:
 
 
 def test_cases_are_in_and_out_of_the_domain_in_turn_and_a_function_of_number_and_seed() -> None:
-    cases, more = drawn(6, seed=3), drawn(8, seed=3)
+    cases, more = drawn(6, seed=3), drawn(10, seed=3)
     assert [case.domain for case in cases] == ["in_domain", "out_of_domain"] * 3
     assert all(case.case.group in KINDS_OF[case.domain] for case in more)
-    assert [case.case.group for case in more[1::2]] == ["add", "remove", "resize", "move"]
+    assert [case.case.group for case in more[1::2]] == ["add", "remove", "resize", "move", "action"]
     for one, again in zip(cases, more, strict=False):
         assert one.case.instruction == again.case.instruction and one.seed == again.seed
         assert one.case.image.tobytes() == again.case.image.tobytes()
@@ -109,9 +110,9 @@ def test_cases_are_in_and_out_of_the_domain_in_turn_and_a_function_of_number_and
     assert drawn(1, seed=4)[0].case.instruction != cases[0].case.instruction
 
 
-def test_the_domains_share_no_kind_and_what_cannot_be_drawn_is_known() -> None:
+def test_the_domains_share_no_kind_and_every_withheld_kind_is_drawn() -> None:
     assert not set(KINDS_OF["in_domain"]) & set(Layout().withheld)
-    assert {*KINDS_OF["out_of_domain"], *UNDRAWN} == set(Layout().withheld) and UNDRAWN == ("action",)
+    assert KINDS_OF["out_of_domain"] == Layout().withheld
 
 
 def test_the_query_is_another_scene_of_the_same_edit_and_its_truth_is_exact() -> None:
@@ -242,6 +243,27 @@ def test_the_bounds_bound(tmp_path: Path) -> None:
     assert trips[0] != trips[1]
 
 
+class Unsure:
+    """A judge that believes all answers alike."""
+
+    def __init__(self) -> None:
+        self.words, self.thresholds = FACTORS, dict[str, float]()
+
+    def probabilities(self, views: list[np.ndarray]) -> dict[str, np.ndarray]:
+        return {factor: np.full((len(views), len(known)), 1 / len(known)) for factor, known in FACTORS.items()}
+
+
+def test_an_action_is_measured_but_not_judged_and_the_table_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(GiePack, "judge", Unsure())
+    report = tables.measure("instructgie-table1", GiePack(), tmp_path, 10, rows=gie_rows.bounds(GiePack()))
+    acting, outside = (report["groups"][f"out of the domain{kind}"]["rows"]["no edit"] for kind in (", action", ""))
+    assert acting["PSNR"]["n"] == 1 and "carried out" not in acting
+    assert outside["carried out"]["n"] == 4 and outside["PSNR"]["n"] == 5
+    assert "not judged, out of the domain, action: the judge has no question about it" in report["remarks"]
+
+
 def test_a_refusal_counts_as_no_edit_and_leaves_its_place_on_the_page_empty(tmp_path: Path) -> None:
     def refuse(request: Request) -> Result:
         raise PlanError("not understood")
@@ -265,7 +287,7 @@ def test_table_1_has_all_rows_and_asks_every_method_the_same(tmp_path: Path, fak
     assert len({tuple((r.instruction, r.seed, r.image.tobytes()) for r in fake.asked) for fake in fakes}) == 1
     report = json.loads((tmp_path / "instructgie-table1.json").read_text())
     assert list(report["groups"]["out of the domain"]["rows"]) == [one.label for one in table1_rows(pack)]
-    assert "| InstructGIE | 7.57 | 0.27 |" in told["table"] and "action: the drawn world cannot" in told["table"]
+    assert "| InstructGIE | 7.57 | 0.27 |" in told["table"]
     page = (tmp_path / "instructgie-table1.html").read_text()
     assert page.count("<h3>") == 2 and page.count("<figcaption>example, after</figcaption>") == 2
     assert all(Path(file).is_file() for file in told["files"]) and len(told["files"]) == 3
@@ -383,7 +405,7 @@ def test_every_case_is_in_its_domain_and_in_its_kind() -> None:
     groups = groups_of(cases)
     assert list(groups)[:2] == ["in the domain", "out of the domain"]
     assert sum(len(numbers) for title, numbers in groups.items() if "," in title) == 12
-    assert groups["out of the domain, add"] == [1, 9]
+    assert groups["out of the domain, add"] == [1, 11]
 
 
 def test_the_columns_are_the_papers_and_the_exact_ones() -> None:

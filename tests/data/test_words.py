@@ -9,7 +9,7 @@ from pentimento.data import composing, held_out, phrasings, vocabulary, wordlist
 from pentimento.data.asking import random_asked, random_words
 from pentimento.data.words import THIRTY, Asked, EditWords, instruction, phrase
 from pentimento.language.captions import plan_of
-from pentimento.values import KINDS
+from pentimento.language.groups import EDIT_KINDS
 
 
 def all_of(templates: Iterable[str]) -> list[str]:
@@ -23,8 +23,8 @@ def taught(kind: str) -> tuple[str, ...]:
 
 
 def test_every_kind_has_many_phrasings_on_both_sides() -> None:
-    assert set(phrasings.TRAIN) == set(held_out.TEMPLATES) == set(phrasings.CLAUSES) >= set(KINDS)
-    for kind in KINDS:
+    assert set(phrasings.TRAIN) == set(held_out.TEMPLATES) == set(phrasings.CLAUSES) >= set(EDIT_KINDS)
+    for kind in EDIT_KINDS:
         assert len(set(phrasings.TRAIN[kind])) >= 60, kind
         assert len(taught(kind)) >= 2000, kind
         assert len(set(held_out.TEMPLATES[kind])) >= 12, kind
@@ -95,6 +95,16 @@ def test_an_instruction_names_everything_it_asks_for() -> None:
         text = instruction(words, rng, held_out=rng.random() < 0.5).lower()
         if words.kind not in ("background", "weather", "time", "season", "style"):
             assert all(thing.split(" ")[0][:2] in text for thing in words.find), (words, text)
+
+
+@pytest.mark.parametrize("held", [False, True])
+def test_an_action_is_said_whole_of_any_choice_and_in_many_ways(held: bool) -> None:
+    rng = np.random.default_rng(6)
+    asked = [EditWords("action", ("red cat",), which, "rearing up") for which in ("best", "left", "2 from right")]
+    said = {instruction(words, rng, held).lower() for words in asked for _ in range(40)}
+    assert len(said) > 60
+    assert all("cat" in text and re.search("rear|hind", text) for text in said)
+    assert not any(re.search("[\ue000-\ue0ff{}\\[\\]]", text) for text in said)
 
 
 def test_spans_cover_the_words_they_name() -> None:

@@ -37,7 +37,7 @@ from .table import (
     unchanged,
     write_whole,
 )
-from .visual_cases import UNDRAWN, VisualCase, drawn, read_cases
+from .visual_cases import VisualCase, drawn, read_cases
 
 PROTOCOL = 1
 """Raised whenever a change makes figures incomparable with older ones."""
@@ -73,7 +73,8 @@ def measure(
     outcomes, unable = _edited(rows, chosen, folder, head, partial(score, tools=tools, clip=clip), watch)
     missing = [*remarks, *notes, *(f"not measured, {label}: {why}" for label, why in unable.items())]
     if cases is None:
-        missing += [f"not measured, out of the domain, {kind}: the drawn world cannot show it" for kind in UNDRAWN]
+        unjudged = dict.fromkeys(f"{TITLES[c.domain]}, {c.case.group}" for c in chosen if c.case.judged is None)
+        missing += [f"not judged, {title}: the judge has no question about it" for title in unjudged]
     report: dict[str, Any] = head | {
         "table": table, "hardware": hardware(), "published": PUBLISHED[table], "remarks": missing,
         "rows": {row.label: dict(row.about) for row in rows},

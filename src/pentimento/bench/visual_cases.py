@@ -15,21 +15,20 @@ from PIL import Image
 
 from ..data.edits import render_edit
 from ..data.grouped import DrawnGroup, draw_group
-from ..data.judging import belief
+from ..data.judging import belief, questions
 from ..data.visual_prompts import Layout
 from ..data.words import instruction
 from ..errors import RequestError
 from ..images import open_picture
-from ..values import KINDS, Pair, Request
+from ..language.groups import EDIT_KINDS
+from ..values import Pair, Request
 from ..vision.judge import Judge
 from .cases import Case
 
 WITHHELD = Layout().withheld
-UNDRAWN = tuple(kind for kind in WITHHELD if kind not in KINDS)
-"""Withheld kinds of the paper that the drawn world cannot show."""
 KINDS_OF: Mapping[str, tuple[str, ...]] = {
-    "in_domain": tuple(kind for kind in KINDS if kind not in WITHHELD),
-    "out_of_domain": tuple(kind for kind in WITHHELD if kind in KINDS),
+    "in_domain": tuple(kind for kind in EDIT_KINDS if kind not in WITHHELD),
+    "out_of_domain": WITHHELD,
 }
 """The kinds of edit of the two domains (InstructGIE Fig. 5, 6)."""
 SEEDS_A_RUN = 1_000_000
@@ -67,7 +66,10 @@ def draw_case(number: int, seed: int, domain: str, split: str = "test", held_out
 
 
 def case_of(group: DrawnGroup, number: int, seed: int, domain: str, held_out: bool = True) -> VisualCase:
-    """A drawn group as a case: the first of its edits is the example, the second the picture and its truth."""
+    """A drawn group as a case: the first of its edits is the example, the second the picture and its truth.
+
+    `judged` is None for what a judge has no question about, an action.
+    """
     example, edit = (render_edit(one, Layout().quadrant) for one in group.edits[:2])
     said = instruction(group.edits[1].words, np.random.default_rng([seed, number, 515]), held_out)
     captions = group.group.pairs[1]
@@ -77,7 +79,7 @@ def case_of(group: DrawnGroup, number: int, seed: int, domain: str, held_out: bo
 
     case = Case(
         f"{domain}-{number:04d}", group.group.kind, Image.fromarray(edit.before), said, captions.before, captions.after,
-        edit.after, judged=judged,
+        edit.after, judged=judged if questions(group.edits[1]) else None,
     )  # fmt: skip
     pair = Pair(Image.fromarray(example.before), Image.fromarray(example.after))
     return VisualCase(case, pair, domain, SEEDS_A_RUN * seed + number, edit.mask | edit.target)

@@ -50,7 +50,8 @@ def _item(scene: Scene, index: int, rng: np.random.Generator, places: bool) -> s
         elif thing.size < 0.8 * min(twins):
             words = f"small {words}"
     worn = "".join(f" with {lexicon.article(w)}" for w in thing.wears)
-    return f"{lexicon.article(words)}{worn}{' ' + position(scene, index) if places else ''}"
+    does = f" {thing.pose}" if thing.pose else ""
+    return f"{lexicon.article(words)}{does}{worn}{' ' + position(scene, index) if places else ''}"
 
 
 def _tail(scene: Scene, rng: np.random.Generator, keep: float) -> list[str]:

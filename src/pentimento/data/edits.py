@@ -13,18 +13,19 @@ from ..language import lexicon
 from ..values import KINDS
 from . import art, atmosphere
 from .captions import phrase
-from .scenes import FLYING, Scene, Thing, allowed, draw_scene, generator, random_thing, render
+from .poses import CREATURES
+from .scenes import FLYING, Scene, Thing, allowed, draw_scene, generator, is_inside, random_thing, render
 from .vocabulary import BACKGROUNDS, COLOURS, MATERIALS, PLACES, SEASONS, STYLES, TIMES, WEARABLES, WEATHERS
 from .words import EditWords
 
-LOCAL_KINDS = ("replace", "recolour", "material", "add", "remove", "resize", "move")
+LOCAL_KINDS = ("replace", "recolour", "material", "add", "remove", "resize", "move", "action")
 UNSEEN_EFFECTS = {  # (kind, new) that the instruct model never trains on; TOP-Bench's effects among them
     ("weather", "snow"), ("style", "charcoal drawing"), ("add", "sunglasses"), ("material", "chocolate"),
     ("background", "lava field"), ("recolour", "purple"),
 }  # fmt: skip
 WEIGHTS = {
     "replace": 5, "recolour": 4, "material": 2, "add": 3, "remove": 2, "resize": 1, "move": 1,
-    "background": 1.5, "weather": 1.5, "time": 1.5, "season": 1, "style": 1.5,
+    "background": 1.5, "weather": 1.5, "time": 1.5, "season": 1, "style": 1.5, "action": 1,
 }  # fmt: skip
 
 
@@ -132,7 +133,7 @@ def draw_edit(
     seed: int, split: str = "train", kinds: tuple[str, ...] = KINDS, effects: str = "all",
     families: tuple[str, ...] = art.FAMILIES,
 ) -> Edit:  # fmt: skip
-    """The edit of a seed in a split, of one of `kinds`.
+    """The edit of a seed in a split, of one of `kinds`; "action", a creature in another pose, is drawn only if named.
 
     `effects` is "all", "seen" (none of UNSEEN_EFFECTS) or "unseen" (only those).
     """
@@ -287,6 +288,26 @@ def moved(thing: Thing, where: str) -> Thing | None:
     return None if abs(x - thing.x) + abs(y - thing.y) < 0.18 else replace(thing, x=x, y=y)
 
 
+def _acted(scene: Scene, kind: str, rng: np.random.Generator, split: str, families: tuple[str, ...]) -> Edit | None:
+    r = _refer(scene, rng, singles=True)
+    if r is None or scene.things[r.targets[0]].noun not in CREATURES:
+        return None
+    thing = scene.things[r.targets[0]]
+    new = str(rng.choice(CREATURES[thing.noun]))
+    there = acting(thing, new)
+    if there == thing:
+        return None
+    return Edit(
+        scene, _changed(scene, {r.targets[0]: there}), EditWords("action", (r.phrase,), r.which, new), r.targets
+    )
+
+
+def acting(thing: Thing, pose: str) -> Thing:
+    """The creature in a pose; the thing itself when the picture has no room for it."""
+    there = replace(thing, pose=pose)
+    return there if is_inside(there) else thing
+
+
 def _global(scene: Scene, kind: str, rng: np.random.Generator, split: str, families: tuple[str, ...]) -> Edit | None:
     if kind in ("weather", "season") and not scene.outdoors:
         return None
@@ -311,7 +332,7 @@ def _global(scene: Scene, kind: str, rng: np.random.Generator, split: str, famil
 _DRAW = {
     "replace": _replaced, "recolour": _recoloured, "material": _recoloured, "add": _added, "remove": _removed,
     "resize": _resized, "move": _moved, "background": _global, "weather": _global, "time": _global,
-    "season": _global, "style": _global,
+    "season": _global, "style": _global, "action": _acted,
 }  # fmt: skip
 
 

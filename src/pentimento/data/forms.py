@@ -90,6 +90,34 @@ FORMS: dict[tuple[str, str], dict[str, tuple[str, ...]]] = {
         "at": ("at the bottom", "in the lower part", "on the bottom"),
         "direction": ("bottom",),
     },
+    ("action", "jumping"): {
+        "do": ("jump", "jump", "leap", "hop", "jump up", "leap into the air"),
+        "ing": ("jumping", "jumping", "leaping", "hopping", "jumping up", "leaping into the air"),
+    },
+    ("action", "lying down"): {
+        "do": ("lie down", "lie down", "lie on the side", "lie flat on the ground", "fall over sideways"),
+        "ing": ("lying down", "lying down", "lying on the side", "lying flat on the ground"),
+    },
+    ("action", "doing a headstand"): {
+        "do": ("do a headstand", "do a headstand", "do a handstand", "stand upside down"),
+        "ing": ("doing a headstand", "doing a headstand", "doing a handstand", "standing upside down"),
+    },
+    ("action", "leaning to one side"): {
+        "do": ("lean to one side", "lean over", "tilt to the side"),
+        "ing": ("leaning to one side", "leaning over", "tilting to the side"),
+    },
+    ("action", "rearing up"): {
+        "do": ("rear up", "rear up", "stand up on the hind legs", "rise on the hind legs"),
+        "ing": ("rearing up", "rearing up", "standing up on the hind legs", "rising on the hind legs"),
+    },
+    ("action", "bowing down"): {
+        "do": ("bow down", "bow", "take a bow", "lower the head"),
+        "ing": ("bowing down", "bowing", "taking a bow", "lowering the head"),
+    },
+    ("action", "lying on its back"): {
+        "do": ("lie on its back", "roll onto its back", "lie there with all feet in the air"),
+        "ing": ("lying on its back", "rolling on its back", "lying there with all feet in the air"),
+    },
 }
 MEDIUM = {
     "pencil sketch": ("pencil",),

@@ -17,11 +17,14 @@ from ..language.groups import PAIRS, CaptionPair, EditKind, Group
 from ..values import KINDS, Pair
 from . import art, words
 from .captions import caption
-from .edits import Edit, draw_edit, moved, references, render_edit, resized
+from .edits import Edit, acting, draw_edit, moved, references, render_edit, resized
 from .export import check_split
 from .making import Made, MadePair, Maker, Order
 from .scenes import FLYING, WORLD_VERSION, Scene, Thing, draw_scene, generator, random_thing
 from .visual_prompts import Layout
+
+ACTIONS = 25
+"""Of so many groups of a drawn set the last is an action; the others are those of KINDS."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +56,11 @@ def draw_group(seed: int, number: int, split: str = "train", kinds: tuple[str, .
             return DrawnGroup(group, edits)
 
 
+def drawn_group(seed: int, number: int, split: str = "train") -> DrawnGroup:
+    """Group `number` of a set that is drawn."""
+    return draw_group(seed, number, split, ("action",) if number % ACTIONS == ACTIONS - 1 else KINDS)
+
+
 def drawn(n: int, seed: int, layout: Layout, split: str = "train") -> Order:
     """The order of a set that is drawn, with exact pairs of the world's split, at the size of a grid's quadrant.
 
@@ -60,7 +68,7 @@ def drawn(n: int, seed: int, layout: Layout, split: str = "train") -> Order:
         RequestError: an unknown split.
     """
     check_split(split)
-    source = {"source": "drawn", "split": split, "world_version": WORLD_VERSION}
+    source = {"source": "drawn", "split": split, "world_version": WORLD_VERSION, "actions": f"1 in {ACTIONS}"}
     return Order(n, seed, layout, source, partial(_begin_drawing, seed, split, layout.quadrant))
 
 
@@ -69,7 +77,7 @@ def _begin_drawing(seed: int, split: str, size: int, work: Path, place: int) -> 
 
 
 def _draw(seed: int, split: str, size: int, number: int) -> Made:
-    group = draw_group(seed, number, split)
+    group = drawn_group(seed, number, split)
     pairs = []
     for i, edit in enumerate(group.edits):
         shown = render_edit(edit, size)
@@ -82,6 +90,10 @@ def _captions(edit: Edit, rng: np.random.Generator) -> CaptionPair | None:
     """What an edit's pictures show; None when the words do not tell them apart, as of a thing that was on the left
     already and now stands farther there."""
     said = edit.words
+    if said.kind == "action":  # no plan knows it
+        seed = int(rng.integers(1 << 40))
+        before, after = (caption(scene, np.random.default_rng(seed)) for scene in (edit.before, edit.after))
+        return CaptionPair(before=before, after=after)
     plan = plan_of(said.kind, said.find, said.which, said.new, caption(edit.before, rng))
     differ = plan.before.lower() != plan.after.lower()
     return CaptionPair(before=plan.before, after=plan.after) if differ else None
@@ -187,5 +199,7 @@ def _change(first: Edit, thing: Thing, kept: Thing | None) -> Thing | None:
         case "resize":
             size = thing.size * kept.size / old.size
             return resized(thing, size) if 0.1 < size < 0.8 else thing
+        case "action":
+            return acting(thing, new)
         case _:
             return moved(thing, new) or thing

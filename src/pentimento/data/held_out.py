@@ -94,6 +94,17 @@ TEMPLATES: dict[str, tuple[str, ...]] = {
         "is it possible to get {x} {at}?", "{x} looks lost there, move it {to}",
         "!pick {x} up and set it down {at}", "pretend {x} was {at}",
     ),
+    "action": (
+        "could {x} try {ing} for a while?", "i wonder what {x} would look like {ing}", "!catch {x} in the act of {ing}",
+        "someone told {x} to {do}, show that", "has {x} ever been seen {ing}?", "why isn't {x} {ing}?",
+        "i'd rather see {x} {ing} than just standing", "is it possible to have {x} {ing}?",
+        "pretend {x} was {ing} just then", "what would happen if {x} tried to {do}?",
+        "{ing} is what {x} should be doing", "!teach {x} how to {do}", "can you picture {x} {ing}? show me",
+        "it'd be time for {x} to {do}, i'd say", "{x} is only standing there, can that be {ing}?",
+        "wouldn't it be funny to see {x} {ing}?", "my idea is to have {x} {do} here",
+        "!take the same shot at the moment when {x} is {ing}", "{x} doesn't {do} yet, but ought to",
+        "don't you think {x} looks bored? let us watch {x} {do}", "there's nothing like {x} {ing}, so show that",
+    ),
     "background": (
         "could the whole thing take place in {y}?", "i wish this had been taken in {y}",
         "!swap what's behind for {y}", "!pretend we are in {y}", "!put {y} in the back, behind everything",

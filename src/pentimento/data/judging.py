@@ -112,12 +112,15 @@ def colour_word(thing: Thing) -> str:
 
 
 def questions(edit: Edit) -> tuple[Question, ...]:
-    """What must hold of the picture after an edit that was carried out; all of it must.
+    """What must hold of the picture after an edit that was carried out; all of it must. Nothing can be asked about an
+    action: no factor tells what a creature does.
 
     A thing that gets a colour, a material or an accessory must still be the same noun. Nothing is asked about what
     the words leave open, nor about the rest of the picture (that is measured in decibels).
     """
     kind, after = edit.words.kind, edit.after
+    if kind == "action":
+        return ()
     if kind in ("time", "weather", "season", "style"):
         return (Question(WHOLE, kind, edit.words.new),)
     if kind == "background":
@@ -149,9 +152,11 @@ def views_of(question: Question) -> tuple[Region, ...]:
 def belief(judge: Answers, edit: Edit, picture: np.ndarray) -> float:
     """How sure a judge is that `picture` shows the edit, in [0, 1], SURE at its threshold for such edits.
 
-    Its least sure answer counts; 0 when one is wrong.
+    Its least sure answer counts; 0 when one is wrong. nan of an edit that there is no question about.
     """
     asked = questions(edit)
+    if not asked:
+        return float("nan")
     seen = [(number, region) for number, question in enumerate(asked) for region in views_of(question)]
     believed = judge.probabilities([cut(picture, region) for _, region in seen])
     sure = 1.0

@@ -14,6 +14,7 @@ from PIL import Image, ImageDraw
 from ..errors import RequestError
 from . import art, atmosphere
 from .backdrop import backdrop
+from .poses import POSES, STANDING, posed
 from .vocabulary import (
     COLOURS,
     GREY_STYLES,
@@ -48,7 +49,10 @@ FLYING = (
 
 @dataclass(frozen=True)
 class Thing:
-    """One object. (x, y) is its centre and `size` its height (or its width, if wider), as fractions of the side."""
+    """One object. (x, y) is its centre and `size` its height (or its width, if wider), as fractions of the side.
+
+    Both are of the thing as it stands; in another of `poses.POSES` it is drawn on, or above, the same ground.
+    """
 
     noun: str
     x: float
@@ -60,6 +64,7 @@ class Thing:
     flip: bool = False
     wears: tuple[str, ...] = ()
     look: int = 0
+    pose: str = STANDING
 
 
 @dataclass(frozen=True)
@@ -243,13 +248,34 @@ def draw_scene(seed: int, split: str = "train", families: tuple[str, ...] = art.
     return scene
 
 
-def _sprite(thing: Thing, size: int) -> Image.Image:
+@dataclass(frozen=True)
+class _Drawing:
+    """A thing's sprite with its corner in a picture, and the row of the ground below it, in pixels."""
+
+    sprite: Image.Image
+    left: int
+    top: int
+    ground: int
+
+
+def _drawing(thing: Thing, size: int) -> _Drawing:
     picture = art.sprite(thing.noun, thing.family, thing.colour, thing.material, thing.wears, thing.look)
     scale = thing.size * size / art.CELL
     if thing.flip:
         picture = picture.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
     target = (max(2, round(picture.width * scale)), max(2, round(picture.height * scale)))
-    return picture.convert("RGBa").resize(target, Image.Resampling.BICUBIC, reducing_gap=2).convert("RGBA")
+    sprite = picture.convert("RGBa").resize(target, Image.Resampling.BICUBIC, reducing_gap=2).convert("RGBA")
+    ground, lift = round(thing.y * size - sprite.height / 2) + sprite.height, 0
+    if thing.pose != STANDING:
+        sprite, lift = posed(sprite, thing.pose, thing.flip), round(POSES[thing.pose].lift * thing.size * size)
+    return _Drawing(sprite, round(thing.x * size - sprite.width / 2), ground - sprite.height - lift, ground)
+
+
+def is_inside(thing: Thing, size: int = 128) -> bool:
+    """Whether no border of a picture cuts the thing."""
+    drawing = _drawing(thing, size)
+    right, bottom = drawing.left + drawing.sprite.width, drawing.top + drawing.sprite.height
+    return min(drawing.left, drawing.top) >= 0 and max(right, bottom) <= size
 
 
 def render(scene: Scene, size: int = 128) -> Rendering:
@@ -261,11 +287,11 @@ def render(scene: Scene, size: int = 128) -> Rendering:
     order = sorted(range(len(scene.things)), key=lambda i: scene.things[i].y + scene.things[i].size / 2)
     for i in order:
         thing = scene.things[i]
-        sprite = _sprite(thing, size)
-        left, top = round(thing.x * size - sprite.width / 2), round(thing.y * size - sprite.height / 2)
+        drawing = _drawing(thing, size)
+        sprite, left, top = drawing.sprite, drawing.left, drawing.top
         if thing.noun not in FLYING:
             shadow = Image.new("L", (size, size))
-            w, base = sprite.width * 0.42, top + sprite.height
+            w, base = sprite.width * 0.42, drawing.ground
             middle = left + sprite.width / 2
             ImageDraw.Draw(shadow).ellipse((middle - w, base - 0.12 * w, middle + w, base + 0.14 * w), 70)
             canvas.paste((30, 30, 40), (0, 0), shadow)

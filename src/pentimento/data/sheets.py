@@ -1,8 +1,9 @@
 """Contact sheets: many scenes, edits, close-ups or effects on one labelled picture, to be looked at."""
 
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -10,11 +11,12 @@ from PIL import Image, ImageDraw, ImageFont
 
 from ..errors import RequestError
 from ..images import save_picture
+from ..values import KINDS
 from . import captions, effects, part_edits, portraits, thirty, words
 from .edits import draw_edit, render_edit
 from .scenes import SPLITS, draw_scene, generator, render
 
-SHEETS = ("scenes", "edits", "portraits", "parts", "thirty", "effects")
+SHEETS = ("scenes", "edits", "actions", "portraits", "parts", "thirty", "effects")
 SIDE, GAP, LINE = 160, 10, 14
 
 
@@ -29,8 +31,9 @@ class Cell:
 def contact_sheet(path: Path, n: int, seed: int, split: str = "train", what: str = "scenes") -> None:
     """Draw `n` labelled examples on a PNG sheet.
 
-    `what` is "scenes", "edits" (before | after, the instruction below), "portraits" (all close-ups), "parts" (edits of
-    their parts), "thirty" (InstructEdit's instructions) or "effects" (TOP-Bench); the last two begin at number `seed`.
+    `what` is "scenes", "edits" (before | after, the instruction below), "actions" (edits of what creatures do),
+    "portraits" (all close-ups), "parts" (edits of their parts), "thirty" (InstructEdit's instructions) or "effects"
+    (TOP-Bench); the last two begin at number `seed`.
 
     Raises:
         RequestError: an unknown sheet or split, or a path that cannot be written.
@@ -60,9 +63,9 @@ def _scenes(n: int, seed: int, split: str) -> Iterator[Cell]:
         yield Cell((render(scene, SIDE).image,), captions.caption(scene, generator(split, i, purpose=2)))
 
 
-def _edits(n: int, seed: int, split: str) -> Iterator[Cell]:
+def _edits(n: int, seed: int, split: str, kinds: tuple[str, ...] = KINDS) -> Iterator[Cell]:
     for i in range(seed, seed + n):
-        edit = draw_edit(i, split)
+        edit = draw_edit(i, split, kinds)
         shown = render_edit(edit, SIDE)
         yield Cell((shown.before, shown.after), words.instruction(edit.words, generator(split, i, purpose=8)))
 
@@ -96,7 +99,7 @@ def _effects(n: int, seed: int, split: str) -> Iterator[Cell]:
         yield Cell(pictures, f"{number + 1}. {effect.name}: {effect.instruction} ({effect.look})")
 
 
-_CELLS = {
-    "scenes": _scenes, "edits": _edits, "portraits": _portraits, "parts": _parts, "thirty": _thirty,
-    "effects": _effects,
+_CELLS: Mapping[str, Callable[[int, int, str], Iterator[Cell]]] = {
+    "scenes": _scenes, "edits": _edits, "actions": partial(_edits, kinds=("action",)), "portraits": _portraits,
+    "parts": _parts, "thirty": _thirty, "effects": _effects,
 }  # fmt: skip

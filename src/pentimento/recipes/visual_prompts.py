@@ -18,7 +18,7 @@ from PIL import Image
 from tqdm import tqdm
 
 from ..data.grid_folders import ABOUT, picture_name
-from ..data.grouped import draw_group, drawn
+from ..data.grouped import drawn, drawn_group
 from ..data.making import make
 from ..data.scenes import WORLD_VERSION, Scene, render
 from ..data.store import save_whole
@@ -140,7 +140,7 @@ def _drawn_details(prompts: Prompts) -> Callable[[int], list[np.ndarray]]:
 
     def masks(row: int) -> list[np.ndarray]:
         where = prompts.rows[row]
-        edit = draw_group(SEED, where.group).edits[where.pair]
+        edit = drawn_group(SEED, where.group).edits[where.pair]
         return [alive(edit.before), alive(edit.after)]
 
     return masks
