@@ -12,6 +12,7 @@ from pentimento.bench.vision import named_nouns
 from pentimento.data import store
 from pentimento.data.scenes import draw_scene
 from pentimento.recipes import autoencoder, clip, inpaint, instruct, text_to_image
+from pentimento.recipes.text import ids_of, tokenizer
 
 TINY = dict(batch_size=4, channels=(32, 32, 32), heads=4, edits=8)
 
@@ -111,10 +112,11 @@ def test_a_close_up_for_clip_shows_one_thing_and_its_hard_negative_names_another
     for seed in range(40):
         scene = draw_scene(seed)
         picture = np.zeros((128, 128, 3), np.uint8)
-        shown, text, wrong = clip.of_one_thing(scene, picture, rng)
-        assert shown.shape == picture.shape
+        shown, text, wrong, noun = clip.of_one_thing(scene, picture, rng)
+        assert shown.shape == picture.shape and noun in {t.noun for t in scene.things}
         there, other = (named_nouns(t) - {"painting"} for t in (text, wrong))  # a style is called so too
         told += bool(there)
+        assert not there or noun in there
         assert there <= {t.noun for t in scene.things} | {w for t in scene.things for w in t.wears}
         assert not there or there != other
     assert told > 25
@@ -127,9 +129,22 @@ def test_the_same_caption_twice_in_a_batch_is_no_mistake() -> None:
     sees_all = SimpleNamespace(
         get_image_features=lambda pixel_values: embedded(pixel_values[:, 0, 0, 0].long()),
         get_text_features=lambda input_ids: embedded(input_ids[:, 0]),
-        logit_scale=torch.tensor(4.0),
-    )
-    ids = torch.tensor([[1], [1], [2]])
+        logit_scale=torch.tensor(4.0), config=SimpleNamespace(text_config=SimpleNamespace(eos_token_id=7)),
+    )  # fmt: skip
+    ids = torch.tensor([[1, 7], [1, 7], [2, 7]])
     pixels = torch.zeros(3, 3, 2, 2) + torch.tensor([1.0, 1.0, 2.0])[:, None, None, None]
-    loss = clip.contrastive_loss(sees_all, clip.Batch(pixels, ids, torch.full((3, 1), 5)))
-    assert loss < 1e-6  # the twin as a rival would cost log 2 for two of the three
+    wrong, nouns = torch.tensor([[5, 7]] * 3), torch.tensor([[2, 7], [1, 7]])
+
+    def loss(shown: list[int]) -> torch.Tensor:
+        return clip.contrastive_loss(sees_all, clip.Batch(pixels, ids, wrong, torch.tensor(shown)), nouns)
+
+    assert loss([-1, -1, -1]) < 1e-6  # the twin as a rival would cost log 2 for two of the three
+    assert loss([1, -1, 0]) < 1e-6 and loss([0, -1, 0]) > 1  # the first picture shows the second noun
+
+
+def test_texts_for_clip_are_cut_behind_their_ends_without_effect(folder: Path) -> None:
+    tokens = tokenizer(folder)
+    net = clip.model(clip.Settings(layers=1), tokens).eval()
+    ids = ids_of(tokens, ["photo of a cat", "photo of a red cat on the left and a bus on the right, on grass"])
+    whole = torch.nn.functional.normalize(net.get_text_features(input_ids=ids).pooler_output, dim=-1)
+    assert torch.allclose(clip.embedded(net, ids), whole, atol=1e-5)
