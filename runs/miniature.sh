@@ -9,7 +9,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-export PACK=${PACK:-runs/miniature} VERSION=${VERSION:-3}
+export PACK=${PACK:-runs/miniature} VERSION=${VERSION:-4}
 OUT=${OUT:-out/bench/miniature}
 WORKERS=${WORKERS:-0}
 PYTHON=${PYTHON:-python}
