@@ -12,8 +12,9 @@ from PIL import Image
 
 from pentimento import cli, studio
 from pentimento.bench import TABLES
+from pentimento.bench.instructgie_rows import ABLATIONS
 from pentimento.language.rules import Rules
-from pentimento.recipes import RECIPES
+from pentimento.recipes import RECIPES, instructgie
 from toy import ToyPack, toy_picture
 
 ROOT = Path(__file__).parents[1]
@@ -118,3 +119,14 @@ def test_the_script_that_builds_the_pack_trains_every_recipe_then_seals_measures
     measured = ["bench tune", "finish", "bench pack", "bench instructedit", "bench card"]
     assert after == ["finish", *measured, "finish", "install"]
     assert all(step.split()[1] in TABLES for step in after if step.startswith("bench"))
+
+
+def test_the_script_of_the_ablations_trains_each_of_table_2_with_one_setting_changed() -> None:
+    lines = (ROOT / "runs" / "ablations.sh").read_text(encoding="utf-8").splitlines()
+    ablated = dict(line.split()[1:] for line in lines if line.startswith("ablate without"))
+    assert list(ablated) == [one.folder for one in ABLATIONS]
+    whole = instructgie.Settings()
+    for setting in ablated.values():
+        name, value = setting.split("=")
+        changed = instructgie.Settings.model_validate({name: value})
+        assert [n for n in instructgie.Settings.model_fields if getattr(changed, n) != getattr(whole, n)] == [name]
