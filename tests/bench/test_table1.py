@@ -94,6 +94,25 @@ def test_every_row_is_measured_and_a_broken_run_goes_on(tmp_path: Path) -> None:
     assert html.count("<h3>") == 31 and "http" not in html.replace("http-equiv", "")
 
 
+def test_what_a_method_refuses_is_no_edit_after_the_composite_too(tmp_path: Path) -> None:
+    asked = 0
+
+    def paint(request: Request) -> Result:
+        nonlocal asked
+        asked += 1
+        if asked % 2:
+            raise _nothing()
+        mask = np.ones((request.image.height, request.image.width), bool)
+        red = Image.new("RGB", request.image.size, "red")
+        return Result(red, red, None, mask)
+
+    report = table1.measure(ToyBenchPack(), tmp_path, 2, rows=(table1.Row("red", paint, timed=False),))
+    plain, composited = report["rows"]["red"], report["rows"]["red, composited"]
+    assert plain["refused"]["value"] == 0.5 and plain["LPIPS"]["n"] == 32
+    for name in ("LPIPS", "PSNR", "CLIP instruction", "FID", "KID"):
+        assert composited[name] == plain[name], name
+
+
 def test_rows_measured_apart_give_the_report_that_one_go_gives(tmp_path: Path) -> None:
     def painting(colour: str) -> table1.Row:
         def paint(request: Request) -> Result:

@@ -230,6 +230,18 @@ def score(case: Case, row: Row, made: Attempt, tools: Instruments, clip: Clip | 
     return outcomes
 
 
+def composited_too(found: Mapping[tuple[str, int], Outcome]) -> dict[tuple[str, int], Outcome]:
+    """The outcomes with those of refused edits after the composite, which are no edits as well; or a row of composited
+    pictures would leave out what its method refused."""
+    masked = {label for label, _ in found if label.endswith(COMPOSITED)}
+    refused = {}
+    for (label, number), outcome in found.items():
+        if outcome.refusal and label + COMPOSITED in masked:
+            scores = {name: v for name, v in outcome.measured.items() if name not in ("mask IoU", "refused", "seconds")}
+            refused[label + COMPOSITED, number] = replace(outcome, row=label + COMPOSITED, measured=scores)
+    return {**found, **refused}
+
+
 def measure(
     pack: BenchPack,
     output: Path,
@@ -283,7 +295,7 @@ def measure(
             _keep(output / "pictures", row.label, number, made)
             for outcome in reversed(score(case, row, made, tools, clip, number)):
                 kept[row.label].add(outcome)  # the plain row last: where it stands, the other stands too
-    found = {key: outcome for one in kept.values() for key, outcome in one.outcomes.items()}
+    found = composited_too({key: outcome for one in kept.values() for key, outcome in one.outcomes.items()})
     outcomes = [found[key] for key in sorted(found) if key[1] < len(chosen)]
     said = not rows and cases is None and "InstructEdit" not in unable and (not only or PHRASED in only)
     ways = _phrasings(pack, seed, tools, clip, log(PHRASED)) if said else {}
@@ -346,16 +358,18 @@ def _phrasings(
 def _add_set_distances(
     report: dict[str, Any], folder: Path, cases: Sequence[Case], tools: Instruments, labels: Sequence[str]
 ) -> None:
-    """FID and KID of each row's decoded pictures to the true ones, by the pack's features; bootstrap over pictures."""
+    """FID and KID of each row's decoded pictures to the true ones, by the pack's features; bootstrap over pictures. A
+    refused edit is the picture itself."""
     known = [i for i, case in enumerate(cases) if case.truth is not None]
     if tools.features is None or len(known) < FEWEST:
         return
     truths = tools.features.pooled([Image.fromarray(np.asarray(cases[i].truth)) for i in known])
     for label in labels:
-        paths = [_path(folder, label, i) for i in known]
-        if label not in report["rows"] or not all(path.exists() for path in paths):
+        if label not in report["rows"] or not (folder / _named(label)).is_dir():
             continue
-        results = tools.features.pooled([Image.open(path).convert("RGB") for path in paths])
+        paths = {i: _path(folder, label, i) for i in known}
+        shown = [Image.open(path).convert("RGB") if path.exists() else cases[i].image for i, path in paths.items()]
+        results = tools.features.pooled(shown)
         report["rows"][label] |= set_distances(results, truths)
 
 
