@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from scipy.ndimage import binary_dilation
 
 import pentimento
 from pentimento import studio
@@ -40,9 +41,9 @@ def test_words_edit_the_example_and_every_pixel_away_from_the_mask_stays(tmp_pat
     edited = pentimento.edit(EXAMPLE, "change the cat to a tiger", **QUICK)
     before, after = np.asarray(edited.picture.image), np.asarray(edited.image)
     changed = (before != after).any(-1)
-    cells = edited.mask.reshape(16, 8, 16, 8).any((1, 3)).repeat(8, 0).repeat(8, 1)
+    near = binary_dilation(edited.mask, np.ones((17, 17)))  # a latent cell is 8 pixels at most
     assert edited.record.plans[0].find == ("cat",)
-    assert changed.any() and not (changed & ~cells).any()
+    assert changed.any() and not (changed & ~near).any()
     pentimento.save(edited, tmp_path / "out.png")
     _, identical = studio.again(tmp_path / "out.png")
     assert identical
