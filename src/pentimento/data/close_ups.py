@@ -28,9 +28,23 @@ class Frame:
 def frame_of(edit: Edit, seed: int) -> Frame:
     """The frame of an edit, around its changed things, or around any thing."""
     rng = np.random.default_rng([33, seed])
+    return frame_around(_changed(edit) or [edit.before.things[int(rng.integers(len(edit.before.things)))]], rng)
+
+
+def _changed(edit: Edit) -> list[Thing]:
     kept = set(edit.before.things) & set(edit.after.things)
-    changed = [t for t in (*edit.before.things, *edit.after.things) if t not in kept]
-    return frame_around(changed or [edit.before.things[int(rng.integers(len(edit.before.things)))]], rng)
+    return [t for t in (*edit.before.things, *edit.after.things) if t not in kept]
+
+
+def window_of(edit: Edit, seed: int, cells: int, across: int) -> Frame:
+    """A square of `cells` of the picture's `across` cells, not scaled: around one thing, which the edit changes if it
+    changes any, and not quite in its middle."""
+    rng = np.random.default_rng([34, seed])
+    things = _changed(edit) or edit.before.things
+    thing = things[int(rng.integers(len(things)))]
+    corner = np.array([thing.x, thing.y]) * across - cells / 2 + rng.uniform(-1.5, 1.5, 2)
+    left, top = (np.clip(corner.round(), 0, across - cells) / across).tolist()
+    return Frame(left, top, cells / across)
 
 
 def frame_around(things: Sequence[Thing], rng: np.random.Generator) -> Frame:

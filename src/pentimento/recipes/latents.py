@@ -1,6 +1,7 @@
 """What the U-Net recipes learn from, made once and kept on disk: latents of edit pairs, token ids of their words.
 
-Everything has 2 n rows: the whole pictures of n edits, then a close-up of each of them (see `data.close_ups`).
+Everything has 2 n rows: the whole pictures of n edits, then a close-up of each of them (see `data.close_ups`). Words
+have n more, of a window of each: WINDOW x WINDOW cells of the whole picture's latents.
 """
 
 import hashlib
@@ -15,16 +16,17 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from ..data.close_ups import Frame, close_layout, close_up, frame_of, framed
+from ..data.close_ups import Frame, close_layout, close_up, frame_of, framed, window_of
 from ..data.edits import Edit, draw_edit
 from ..data.scenes import WORLD_VERSION
 from ..data.store import edit_store, save_whole
 from ..vision.store import digest
 from .autoencoder import pictures
-from .layout import whole_layouts
+from .layout import SIDE, whole_layouts
 from .text import TOKENS, ids_of
 
 CAPTIONS = 4  # variants of every text
+WINDOW = 8  # cells
 
 
 @dataclass(frozen=True)
@@ -49,9 +51,18 @@ def draw_rows(rng: np.random.Generator, count: int, edits: int, close_ups: float
 
 def edit_frames(data: Path, count: int, split: str = "train", effects: str = "seen") -> list[Frame]:
     """The frames of the first `count` edits' close-ups."""
-    path = data / f"frames-v{WORLD_VERSION}-{split}-{effects}-{count}.npy"
+    return _frames(data / f"frames-v{WORLD_VERSION}-{split}-{effects}-{count}.npy", frame_of, count, split, effects)
+
+
+def edit_windows(data: Path, count: int, split: str = "train", effects: str = "seen") -> list[Frame]:
+    """The windows of the first `count` edits."""
+    path = data / f"windows-v{WORLD_VERSION}-{split}-{effects}-{count}.npy"
+    return _frames(path, partial(window_of, cells=WINDOW, across=SIDE), count, split, effects)
+
+
+def _frames(path: Path, of: Callable[[Edit, int], Frame], count: int, split: str, effects: str) -> list[Frame]:
     if not path.exists():
-        frames = (frame_of(draw_edit(seed, split, effects=effects), seed) for seed in range(count))
+        frames = (of(draw_edit(seed, split, effects=effects), seed) for seed in range(count))
         save_whole(path, np.array([(f.left, f.top, f.side) for f in frames]))
     return [Frame(*row) for row in np.load(path).tolist()]
 
@@ -95,17 +106,20 @@ def edit_words(
     data: Path, name: str, tokens: "object", count: int, write: Callable[[Edit, np.random.Generator], list[str]],
     split: str = "train", effects: str = "seen",
 ) -> np.ndarray:  # fmt: skip
-    """Token ids of what `write` says of each edit and of its close-up, CAPTIONS times: int16 (2 count, CAPTIONS,
-    texts, TOKENS)."""
+    """Token ids of what `write` says of each edit, of its close-up and of its window, CAPTIONS times: int16 (3 count,
+    CAPTIONS, texts, TOKENS)."""
     vocabulary = hashlib.sha256(repr(sorted(tokens.get_vocab().items())).encode()).hexdigest()[:12]
-    path = data / f"words-{name}-{split}-{effects}-{2 * count}-{vocabulary}.npy"
+    path = data / f"words-{name}-{split}-{effects}-{3 * count}-{vocabulary}.npy"
     if not path.exists():
-        frames = edit_frames(data, count, split, effects)
-        made = np.empty((2, count), dtype=object)
+        frames = (edit_frames(data, count, split, effects), edit_windows(data, count, split, effects))
+        made = np.empty((3, count), dtype=object)
         for seed in tqdm(range(count), desc=f"writing {name}", unit="edit"):
             edit, rng = draw_edit(seed, split, effects=effects), np.random.default_rng([31, seed])
-            close = replace(edit, before=framed(edit.before, frames[seed]), after=framed(edit.after, frames[seed]))
-            for i, seen in enumerate((edit, close)):
+            parts = (
+                replace(edit, before=framed(edit.before, frame), after=framed(edit.after, frame))
+                for frame in (kind[seed] for kind in frames)
+            )
+            for i, seen in enumerate((edit, *parts)):
                 texts = [text for _ in range(CAPTIONS) for text in write(seen, rng)]
                 made[i, seed] = ids_of(tokens, texts).view(CAPTIONS, -1, TOKENS).short().numpy()
         save_whole(path, np.stack(made.reshape(-1).tolist()))
