@@ -15,15 +15,15 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from ..data.captions import training_caption
 from ..diffusion.guidance import classifier_free
 from ..diffusion.objectives import eps_of_v, noise_loss
 from ..diffusion.samplers import euler_ancestral_sample
 from ..diffusion.schedule import betas_from_alphas, cosine_alphas_cumprod
 from ..training import Job, TrainSettings, warm_start
 from .autoencoder import sheet
-from .latents import CAPTIONS, WINDOW, autoencoder_of, draw_rows, edit_latents, edit_layouts, edit_windows, edit_words
+from .latents import CAPTIONS, autoencoder_of, draw_rows, edit_latents, edit_layouts, edit_windows, edit_words
 from .layout import SIDE, LayoutHead, Listening, importance
+from .lessons import WINDOW
 from .text import WIDTH, ids_of, text_encoder, tokenizer
 
 PROMPTS = (
@@ -48,6 +48,7 @@ class Settings(TrainSettings):
     channels: tuple[int, ...] = (96, 160, 160)
     heads: int = Field(4, ge=1, description="attention heads")
     edits: int = Field(12_000, ge=1, description="edit pairs that the pictures come from")
+    parts: float = Field(0.2, ge=0, le=1, description="fraction of edits that are of parts, in close-ups")
     close_ups: float = Field(0.5, ge=0, le=1, description="fraction of close-ups among the pictures")
     null_text: float = Field(0.1, ge=0, le=1, description="fraction of captions that are left empty")
     grids: float = Field(0.2, ge=0, le=1, description="fraction of batches that are 2x2 grids")
@@ -144,14 +145,15 @@ def job(settings: Settings, pack_dir: Path) -> Job:
         alphas,
     )
     warm_start(painter.unet, folder / "unet")
-    latents = edit_latents(settings.data, pack_dir, settings.edits)
+    latents = edit_latents(settings.data, pack_dir, settings.edits, settings.parts)
     words = edit_words(
-        settings.data, "captions", tokens, settings.edits,
-        lambda edit, rng: [training_caption(edit.before, rng), training_caption(edit.after, rng)],
+        settings.data, "captions", tokens, settings.edits, settings.parts,
+        lambda lesson, frame, rng: lesson.captions(frame, rng),
     )  # fmt: skip
     painter.text.requires_grad_(settings.reading)
-    layouts = edit_layouts(settings.data, settings.edits)
-    corners = [(round(SIDE * f.top), round(SIDE * f.left)) for f in edit_windows(settings.data, settings.edits)]
+    layouts = edit_layouts(settings.data, settings.edits, settings.parts)
+    windows = edit_windows(settings.data, settings.edits, settings.parts)
+    corners = [(round(SIDE * f.top), round(SIDE * f.left)) for f in windows]
     null = ids_of(tokens, [""])[0]
     grid_mark = ids_of(tokens, ["grid of four pictures, "])[0]
     mark = grid_mark[1 : int((grid_mark == tokens.eos_token_id).nonzero()[0])]
