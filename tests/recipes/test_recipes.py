@@ -11,6 +11,7 @@ from PIL import Image
 from pentimento.bench.vision import named_nouns
 from pentimento.data import store
 from pentimento.data.scenes import draw_scene
+from pentimento.data.vocabulary import PLACES
 from pentimento.recipes import autoencoder, clip, inpaint, instruct, text_to_image
 from pentimento.recipes.text import ids_of, tokenizer
 
@@ -89,6 +90,14 @@ def test_holes_are_things_rectangles_or_everything() -> None:
     holes = [inpaint.hole(plan, np.random.default_rng(seed)) for seed in range(200)]
     around = [h for h in holes if h[4:8, 5:9].all() and h.sum() <= 64]
     assert len(around) > 100 and any(h.all() for h in holes) and all(h.any() for h in holes)
+
+
+def test_a_window_batch_holds_four_times_as_many_pieces_around_things(folder: Path) -> None:
+    settings = text_to_image.Settings(**{**TINY, "batch_size": 8}, grids=0, windows=1, data=folder / "data")
+    batch = text_to_image.job(settings, folder).batch(0, 8)
+    assert batch.x0.shape == (32, 8, 8, 8) and batch.layouts.shape[2:] == (8, 8) and batch.ids.shape == (32, 48)
+    things = batch.layouts[:, 0] >= len(PLACES)
+    assert things[:, 2:6, 2:6].any((1, 2)).float().mean() > 0.8  # the others have lost theirs by the edit
 
 
 def test_a_grid_batch_holds_two_pairs_in_one_canvas(folder: Path) -> None:

@@ -60,7 +60,7 @@ class PartEdit:
     """An edit of a part with its truth.
 
     `before`, `after` uint8 (size, size, 3); `mask` bool: the pixels that differ; `target` bool: what the words find
-    in the picture before; `plan` holds both captions.
+    in the picture before; `plan` holds both captions; `masks` bool: what is visible of each layer of both `scenes`.
     """
 
     before: np.ndarray
@@ -71,6 +71,7 @@ class PartEdit:
     plan: Plan
     scenes: tuple[Composition, Composition]
     targets: tuple[int, ...]
+    masks: tuple[tuple[np.ndarray, ...], tuple[np.ndarray, ...]]
 
 
 def spoken(name: str, several: bool) -> tuple[str, str]:
@@ -117,7 +118,8 @@ def part_edit(
     a, b = render_composition(before, size), render_composition(after, size)
     found = np.logical_or.reduce([a.masks[i] for i in target])
     plan = plan_of(words.kind, words.find, words.which, words.new, words.description)
-    return PartEdit(a.image, b.image, (a.image != b.image).any(-1), found, words, plan, (before, after), target)
+    mask = (a.image != b.image).any(-1)
+    return PartEdit(a.image, b.image, mask, found, words, plan, (before, after), target, (a.masks, b.masks))
 
 
 def draw_part_edit(

@@ -8,7 +8,7 @@ drawings of the parts stand in `shapes`, edits of them in `part_edits`; emoji co
 """
 
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 
 import numpy as np
 from PIL import Image
@@ -35,6 +35,8 @@ COLOURED = frozenset(
     ("hair", "lips", "tie", "bow tie", "scarf", "jacket", "shirt", "glasses", "main door", "garage door", "roof",
      "wall", "cake", "vase", "flower", "plate", "ceiling", *FURNITURE, "clock", "curtain")
 )  # fmt: skip
+DULL = frozenset(("neck", "face", "eyes", "shirt", "wall", "floor", "ceiling", "table", "plate"))
+"""What every close-up of its kind has; captions leave it out."""
 FILLINGS = {"forest": "forest", "beach": "sand", "city": "city", "starry night sky": ""}
 """What can stand inside the outline of a layer, and the place that is drawn there."""
 
@@ -335,27 +337,28 @@ def instances(composition: Composition, name: str) -> list[tuple[int, ...]]:
     return [tuple(indices) for indices in found.values()]
 
 
+def named(composition: Composition, name: str) -> str:
+    """What a person calls the things of a name: "a red tie", "windows"."""
+    looks = {layer.phrase for layer in composition.layers if layer.name == name}
+    said = looks.pop() if len(looks) == 1 else name
+    return lexicon.article(said if len(instances(composition, name)) == 1 else lexicon.plural(said))
+
+
 def caption(composition: Composition) -> str:
     """What the close-up shows: "photo of a man with brown hair and a red tie, on grass"."""
     layers = composition.layers
     seen = dict.fromkeys(layer.name for layer in layers)
-
-    def one(name: str) -> str:
-        looks = {layer.phrase for layer in layers if layer.name == name}
-        said = looks.pop() if len(looks) == 1 else name
-        return lexicon.article(said if len(instances(composition, name)) == 1 else lexicon.plural(said))
-
-    dull = {"neck", "face", "eyes", "shirt", "wall", "floor", "ceiling", "table", "plate"}
+    one = partial(named, composition)
     if composition.kind == "portrait":
-        named = [one(n) for n in sorted(seen, key=lambda n: n != "hair") if n not in dull]
+        worn = [one(n) for n in sorted(seen, key=lambda n: n != "hair") if n not in DULL]
         return (
-            f"photo of {lexicon.article(layers[0].owner)} with {' and '.join(named)}, {PLACE_WORDS[composition.place]}"
+            f"photo of {lexicon.article(layers[0].owner)} with {' and '.join(worn)}, {PLACE_WORDS[composition.place]}"
         )
     if composition.kind == "house":
-        named = [one(n) for n in seen if n not in dull]
-        return f"photo of a house with {' and '.join(named)}, {PLACE_WORDS[composition.place]}"
+        fronts = [one(n) for n in seen if n not in DULL]
+        return f"photo of a house with {' and '.join(fronts)}, {PLACE_WORDS[composition.place]}"
     tail = {"room": "in a room", "plate": "on a plate"}.get(composition.kind, PLACE_WORDS[composition.place])
-    return f"photo of {' and '.join(one(n) for n in seen if n not in dull) or 'the background'}, {tail}"
+    return f"photo of {' and '.join(one(n) for n in seen if n not in DULL) or 'the background'}, {tail}"
 
 
 def parts_scene(seed: int, split: str = "train", size: int = 128) -> PartsScene:

@@ -1,7 +1,7 @@
 """Renderings kept on disk, so that a recipe does not draw the same scene again: chunks of uint8 pictures by seed.
 
 A chunk appears whole or not at all; a killed run goes on with the next missing one. A picture is always the one that
-`scenes.draw_scene` or `edits.draw_edit` gives for its seed, so words and masks are taken from there, never stored.
+`scenes.draw_scene`, or what draws an edit, gives for its seed, so words and masks are taken from there, never stored.
 """
 
 import os
@@ -14,7 +14,6 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from .edits import draw_edit, render_edit
 from .scenes import WORLD_VERSION, draw_scene, render
 
 CHUNK = 1000
@@ -40,14 +39,6 @@ def scene_store(folder: Path, count: int, split: str = "train", size: int = 128,
     )
 
 
-def edit_store(
-    folder: Path, count: int, split: str = "train", effects: str = "seen", size: int = 128, workers: int = 2
-) -> Store:
-    """The first `count` edits of a split (see `edits.draw_edit`): (before, after), uint8 (2, size, size, 3) each."""
-    name = f"edits-v{WORLD_VERSION}-{split}-{effects}-{size}"
-    return stored(folder, name, partial(_edit, split=split, effects=effects, size=size), count, workers)
-
-
 def stored(folder: Path, name: str, draw: Callable[[int], np.ndarray], count: int, workers: int) -> Store:
     """What `draw` makes of the seeds 0..count-1, kept in `folder` under `name`; draws the chunks that are missing."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -63,11 +54,6 @@ def stored(folder: Path, name: str, draw: Callable[[int], np.ndarray], count: in
 
 def _scene(seed: int, split: str, size: int) -> np.ndarray:
     return render(draw_scene(seed, split), size).image
-
-
-def _edit(seed: int, split: str, effects: str, size: int) -> np.ndarray:
-    pair = render_edit(draw_edit(seed, split, effects=effects), size)
-    return np.stack([pair.before, pair.after])
 
 
 def _draw_chunk(index: int, path: Path, draw: Callable[[int], np.ndarray]) -> None:

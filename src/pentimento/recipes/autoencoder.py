@@ -1,6 +1,7 @@
 """The miniature's autoencoder: AutoencoderKL, f = 8, 8 latent channels, on crops around the objects.
 
-Crops of half the picture's side learn far sooner than whole pictures: most of a scene is empty ground.
+Crops of half the picture's side learn far sooner than whole pictures: most of a scene is empty ground. Some pictures
+are those of part edits, which are full: their crops lie anywhere.
 """
 
 from pathlib import Path
@@ -15,6 +16,7 @@ from torch import Tensor, nn
 from ..data.scenes import draw_scene
 from ..data.store import Store, scene_store
 from ..training import Job, TrainSettings, warm_start
+from .lessons import part_store
 
 
 class Settings(TrainSettings):
@@ -32,6 +34,7 @@ class Settings(TrainSettings):
     gradient: float = Field(1.0, ge=0, description="weight of the L1 loss on finite differences")
     kl: float = Field(1e-6, ge=0, description="weight of the KL term")
     scenes: int = Field(12_000, ge=1, description="scenes that the crops come from")
+    parts: float = Field(0.2, ge=0, lt=1, description="fraction of the pictures that are close-ups of parts")
     data: Path = Path("runs/data")
 
 
@@ -46,15 +49,17 @@ def model(settings: Settings) -> nn.Module:
     )  # fmt: skip
 
 
-def crops(store: Store, step: int, batch_size: int, crop: int, split: str = "train") -> Tensor:
-    """A batch of crops, two thirds of them around an object: (b, 3, crop, crop) in [-1, 1]."""
+def crops(store: Store, pairs: Store, step: int, batch_size: int, crop: int, split: str = "train") -> Tensor:
+    """A batch of crops of scenes, two thirds of them around an object, and of part edits: (b, 3, crop, crop) in
+    [-1, 1]."""
     rng = np.random.default_rng([101, step])
     out = []
-    for seed in rng.integers(0, len(store), batch_size):
-        picture = store[int(seed)]
+    for seed in rng.integers(0, len(store) + len(pairs), batch_size):
+        of_scene = seed < len(store)
+        picture = store[int(seed)] if of_scene else pairs[int(seed) - len(store)][int(rng.integers(2))]
         side = len(picture)
         centre = rng.random(2)
-        if rng.random() < 0.67:
+        if rng.random() < 0.67 and of_scene:
             things = draw_scene(int(seed), split).things
             thing = things[int(rng.integers(len(things)))]
             centre = np.array([thing.x, thing.y]) + rng.normal(0, 0.3 * thing.size, 2)
@@ -79,6 +84,7 @@ def job(settings: Settings, pack_dir: Path) -> Job:
     autoencoder = model(settings)
     warm_start(autoencoder, pack_dir / "vae")
     store = scene_store(settings.data, settings.scenes)
+    pairs = part_store(settings.data, round(len(store) * settings.parts / (1 - settings.parts)))
     held = scene_store(settings.data, 1, "validation")
 
     def export(ema: nn.Module, folder: Path) -> None:
@@ -93,7 +99,7 @@ def job(settings: Settings, pack_dir: Path) -> Job:
 
     return Job(
         model=autoencoder,
-        batch=lambda step, size: crops(store, step, size, settings.crop),
+        batch=lambda step, size: crops(store, pairs, step, size, settings.crop),
         loss=lambda net, x, generator: reconstruction_loss(settings, net, x, generator),
         export=export,
         sample=sample,

@@ -14,9 +14,7 @@ import torch
 from scipy.ndimage import binary_dilation
 from torch import Tensor
 
-from ..data.captions import training_caption
-from ..data.close_ups import close_up
-from ..data.store import edit_store
+from ..data.close_ups import close_layout, close_up
 from ..data.vocabulary import PLACES
 from ..diffusion.guidance import classifier_free
 from ..diffusion.masks import with_hole
@@ -36,7 +34,8 @@ from .latents import (
     edit_layouts,
     edit_words,
 )
-from .layout import SIDE, importance
+from .layout import NAMELESS, SIDE, importance
+from .lessons import edit_store, of_a_part
 from .text import ids_of, text_encoder, tokenizer
 from .text_to_image import Painter, layout_weight, unet
 
@@ -76,6 +75,13 @@ def hole(plan: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return np.ones((SIDE, SIDE), dtype=bool)
 
 
+def changed_cells(pair: np.ndarray) -> np.ndarray:
+    """NAMELESS in the cells where two pictures, uint8 (2, size, size, 3), differ, else 0: uint8 (SIDE, SIDE)."""
+    each = pair.shape[1] // SIDE
+    changed = (pair[0] != pair[1]).any(-1).reshape(SIDE, each, SIDE, each).any((1, 3))
+    return np.where(changed, NAMELESS, 0).astype(np.uint8)
+
+
 def job(settings: Settings, pack_dir: Path) -> Job:
     """Needs pack_dir/vae and text_to_image. Warm-starts from pack_dir/inpaint, else from text_to_image."""
     from diffusers import UNet2DConditionModel
@@ -90,18 +96,26 @@ def job(settings: Settings, pack_dir: Path) -> Job:
     alphas = cosine_alphas_cumprod(shift=settings.shift)
     painter = Painter(net, text_encoder(tokens, source_folder / "text_encoder").requires_grad_(False), alphas)
     vae = autoencoder_of(pack_dir)
-    latents = edit_latents(settings.data, pack_dir, settings.edits)
+    latents = edit_latents(settings.data, pack_dir, settings.edits, settings.parts)
     words = edit_words(
-        settings.data, "captions", tokens, settings.edits,
-        lambda edit, rng: [training_caption(edit.before, rng), training_caption(edit.after, rng)],
+        settings.data, "captions", tokens, settings.edits, settings.parts,
+        lambda lesson, frame, rng: lesson.captions(frame, rng),
     )  # fmt: skip
-    layouts = edit_layouts(settings.data, settings.edits)
-    store, frames = edit_store(settings.data, settings.edits), edit_frames(settings.data, settings.edits)
+    layouts = edit_layouts(settings.data, settings.edits, settings.parts)
+    store = edit_store(settings.data, settings.edits, settings.parts)
+    frames = edit_frames(settings.data, settings.edits, settings.parts)
     null = ids_of(tokens, [""])[0]
 
     def pixels(row: int, side: int) -> np.ndarray:
         picture = store[row % settings.edits][side]
         return picture if row < settings.edits else close_up(picture, frames[row - settings.edits])
+
+    def things(row: int, side: int) -> np.ndarray:
+        """Classes by cell for `hole`: in a part edit the only thing is the part that changes."""
+        if not of_a_part(row % settings.edits, settings.parts):
+            return layouts[row, side, 0]
+        changed = changed_cells(store[row % settings.edits])
+        return changed if row < settings.edits else close_layout(changed[None], frames[row - settings.edits])[0]
 
     def batch(step: int, size: int) -> Batch:
         rng = np.random.default_rng([104, settings.seed, step])
@@ -113,7 +127,9 @@ def job(settings: Settings, pack_dir: Path) -> Job:
         return Batch(
             torch.from_numpy(latents.pairs[rows, sides].astype(np.float32)),
             pictures([pixels(int(row), side) for row, side in zip(rows, sides, strict=True)]),
-            torch.from_numpy(np.stack([hole(place[0], rng) for place in places]))[:, None],
+            torch.from_numpy(
+                np.stack([hole(things(int(row), side), rng) for row, side in zip(rows, sides, strict=True)])
+            )[:, None],
             torch.where(dropped[:, None], null, ids),
             torch.from_numpy(places),
             layout_weight(settings, step),

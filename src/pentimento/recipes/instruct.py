@@ -69,11 +69,12 @@ def job(settings: Settings, pack_dir: Path) -> Job:
         widened(source, net)
     alphas = cosine_alphas_cumprod(shift=settings.shift)
     painter = Painter(net, text_encoder(tokens, folder / "text_encoder", source_folder / "text_encoder"), alphas)
-    latents = edit_latents(settings.data, pack_dir, settings.edits)
+    latents = edit_latents(settings.data, pack_dir, settings.edits, settings.parts)
     words = edit_words(
-        settings.data, "instructions", tokens, settings.edits, lambda e, rng: [instruction(e.words, rng)]
-    )
-    layouts = edit_layouts(settings.data, settings.edits)
+        settings.data, "instructions", tokens, settings.edits, settings.parts,
+        lambda lesson, frame, rng: [instruction(lesson.words, rng)],
+    )  # fmt: skip
+    layouts = edit_layouts(settings.data, settings.edits, settings.parts)
     null = ids_of(tokens, [""])[0]
 
     def batch(step: int, size: int) -> Batch:

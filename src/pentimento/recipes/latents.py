@@ -1,11 +1,13 @@
 """What the U-Net recipes learn from, made once and kept on disk: latents of edit pairs, token ids of their words.
 
-Everything has 2 n rows: the whole pictures of n edits, then a close-up of each of them (see `data.close_ups`).
+Everything has 2 n rows: the whole pictures of n edits, then a close-up of each of them (see `data.close_ups`). Words
+have n more, of a window of each: WINDOW x WINDOW cells of the whole picture's latents. A share `parts` of the edits are
+of parts (see `lessons`).
 """
 
 import hashlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,13 +17,12 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from ..data.close_ups import Frame, close_layout, close_up, frame_of, framed
-from ..data.edits import Edit, draw_edit
+from ..data.close_ups import WHOLE, Frame, close_layout, close_up
 from ..data.scenes import WORLD_VERSION
-from ..data.store import edit_store, save_whole
+from ..data.store import save_whole
 from ..vision.store import digest
 from .autoencoder import pictures
-from .layout import whole_layouts
+from .lessons import Lesson, draw_lesson, edit_store, kind_of, whole_layouts
 from .text import TOKENS, ids_of
 
 CAPTIONS = 4  # variants of every text
@@ -47,23 +48,31 @@ def draw_rows(rng: np.random.Generator, count: int, edits: int, close_ups: float
     return rng.integers(0, edits, count) + edits * (rng.random(count) < close_ups)
 
 
-def edit_frames(data: Path, count: int, split: str = "train", effects: str = "seen") -> list[Frame]:
+def edit_frames(data: Path, count: int, parts: float) -> list[Frame]:
     """The frames of the first `count` edits' close-ups."""
-    path = data / f"frames-v{WORLD_VERSION}-{split}-{effects}-{count}.npy"
+    return _frames(data / f"frames-v{WORLD_VERSION}-{kind_of(parts)}-{count}.npy", lambda x: x.frame(), count, parts)
+
+
+def edit_windows(data: Path, count: int, parts: float) -> list[Frame]:
+    """The windows of the first `count` edits."""
+    return _frames(data / f"windows-v{WORLD_VERSION}-{kind_of(parts)}-{count}.npy", lambda x: x.window(), count, parts)
+
+
+def _frames(path: Path, of: Callable[[Lesson], Frame], count: int, parts: float) -> list[Frame]:
     if not path.exists():
-        frames = (frame_of(draw_edit(seed, split, effects=effects), seed) for seed in range(count))
+        frames = (of(draw_lesson(seed, parts)) for seed in range(count))
         save_whole(path, np.array([(f.left, f.top, f.side) for f in frames]))
     return [Frame(*row) for row in np.load(path).tolist()]
 
 
-def edit_latents(data: Path, pack_dir: Path, count: int, split: str = "train", effects: str = "seen") -> Latents:
+def edit_latents(data: Path, pack_dir: Path, count: int, parts: float) -> Latents:
     """The latents of the first `count` edits and of their close-ups, by the pack's autoencoder; made in `data` unless
     they lie there."""
     vae = autoencoder_of(pack_dir)
-    name = f"{split}-{effects}-{count}-{digest(vae)}.npy"
+    name = f"{kind_of(parts)}-{count}-{digest(vae)}.npy"
     whole, close = data / f"latents-{name}", data / f"close-latents-{name}"
     if not (whole.exists() and close.exists()):
-        store, frames = edit_store(data, count, split, effects), edit_frames(data, count, split, effects)
+        store, frames = edit_store(data, count, parts), edit_frames(data, count, parts)
         if not whole.exists():
             save_whole(whole, encoded(vae, lambda i: list(store[i]), count, "pictures"))
         if not close.exists():
@@ -92,30 +101,29 @@ def decoded(vae: Any, z: Tensor) -> Tensor:
 
 
 def edit_words(
-    data: Path, name: str, tokens: "object", count: int, write: Callable[[Edit, np.random.Generator], list[str]],
-    split: str = "train", effects: str = "seen",
+    data: Path, name: str, tokens: "object", count: int, parts: float,
+    write: Callable[[Lesson, Frame, np.random.Generator], list[str]],
 ) -> np.ndarray:  # fmt: skip
-    """Token ids of what `write` says of each edit and of its close-up, CAPTIONS times: int16 (2 count, CAPTIONS,
-    texts, TOKENS)."""
+    """Token ids of what `write` says of each edit in its whole picture, its close-up and its window, CAPTIONS times:
+    int16 (3 count, CAPTIONS, texts, TOKENS)."""
     vocabulary = hashlib.sha256(repr(sorted(tokens.get_vocab().items())).encode()).hexdigest()[:12]
-    path = data / f"words-{name}-{split}-{effects}-{2 * count}-{vocabulary}.npy"
+    path = data / f"words-{name}-{kind_of(parts)}-{3 * count}-{vocabulary}.npy"
     if not path.exists():
-        frames = edit_frames(data, count, split, effects)
-        made = np.empty((2, count), dtype=object)
+        frames = ([WHOLE] * count, edit_frames(data, count, parts), edit_windows(data, count, parts))
+        made = np.empty((3, count), dtype=object)
         for seed in tqdm(range(count), desc=f"writing {name}", unit="edit"):
-            edit, rng = draw_edit(seed, split, effects=effects), np.random.default_rng([31, seed])
-            close = replace(edit, before=framed(edit.before, frames[seed]), after=framed(edit.after, frames[seed]))
-            for i, seen in enumerate((edit, close)):
-                texts = [text for _ in range(CAPTIONS) for text in write(seen, rng)]
+            lesson, rng = draw_lesson(seed, parts), np.random.default_rng([31, seed])
+            for i, kind in enumerate(frames):
+                texts = [text for _ in range(CAPTIONS) for text in write(lesson, kind[seed], rng)]
                 made[i, seed] = ids_of(tokens, texts).view(CAPTIONS, -1, TOKENS).short().numpy()
         save_whole(path, np.stack(made.reshape(-1).tolist()))
     return np.load(path, mmap_mode="r")
 
 
-def edit_layouts(data: Path, count: int) -> np.ndarray:
+def edit_layouts(data: Path, count: int, parts: float) -> np.ndarray:
     """What stands where in the first `count` edits and in their close-ups, uint8 (2 count, 2, planes, cells, cells):
     before and after (see `layout`)."""
-    whole = whole_layouts(data, count)
-    frames = edit_frames(data, count)
+    whole = whole_layouts(data, count, parts)
+    frames = edit_frames(data, count, parts)
     close = [np.stack([close_layout(plan, frame) for plan in whole[i]]) for i, frame in enumerate(frames)]
     return np.stack([*(whole[i] for i in range(count)), *close])

@@ -5,22 +5,22 @@ cross-attention to read long before the pictures could (the idea of representati
 world's ground truth in the place of another model's features). The head is used in training and thrown away.
 """
 
-from functools import partial
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..data.edits import draw_edit
-from ..data.scenes import WORLD_VERSION, Scene, render
-from ..data.store import Store, stored
+from ..data.portraits import FILLINGS, Composition, Layer
+from ..data.scenes import Scene, render
 from ..data.vocabulary import COLOURS, MATERIALS, NOUNS, PLACES, SEASONS, STYLES, TIMES, WEATHERS
 
 SIDE = 16  # cells
 WHAT = (*PLACES, *NOUNS)
 TINTS = ("", *COLOURS, *MATERIALS)
+NAMELESS = 255
+"""What the first plane says of a thing that is no noun: it weighs like one, and nothing is learned of its name."""
 PLANES = (len(WHAT), len(TINTS), len(TIMES), len(WEATHERS), len(SEASONS), len(STYLES))  # classes of each plane
 
 
@@ -41,15 +41,39 @@ def layout(scene: Scene) -> np.ndarray:
     return plan
 
 
-def whole_layouts(data: Path, count: int, split: str = "train", effects: str = "seen", workers: int = 2) -> Store:
-    """The layouts of the first `count` edits, uint8 (2, planes, SIDE, SIDE) each: before and after."""
-    name = f"layouts-v{WORLD_VERSION}-{split}-{effects}-{SIDE}"
-    return stored(data, name, partial(_layouts, split=split, effects=effects), count, workers)
+def part_layout(composition: Composition, masks: Sequence[np.ndarray]) -> np.ndarray:
+    """As `layout`, for a close-up; `masks` are the visible pixels of its layers, bool (size, size).
+
+    Parts of a person or a house are called that, and each has a colour or material of its own.
+    """
+    plan = np.zeros((len(PLANES), SIDE, SIDE), np.uint8)
+    plan[0] = PLACES.index(composition.place)
+    each = len(masks[0]) // SIDE
+    shares = [mask.reshape(SIDE, each, SIDE, each).mean((1, 3)) for mask in masks]
+    whats = [_what(layer, composition) for layer in composition.layers]
+    tints = [TINTS.index(layer.colour or layer.material) for layer in composition.layers]
+    for plane, classes, none in ((plan[0], whats, PLACES.index(composition.place)), (plan[1], tints, 0)):
+        best = np.full((SIDE, SIDE), 0.25)
+        for value in sorted(set(classes) - {none}):
+            share = sum(s for s, c in zip(shares, classes, strict=True) if c == value)
+            own = share >= best
+            best = np.where(own, share, best)
+            plane[own] = value
+    return plan
 
 
-def _layouts(seed: int, split: str, effects: str) -> np.ndarray:
-    edit = draw_edit(seed, split, effects=effects)
-    return np.stack([layout(edit.before), layout(edit.after)])
+def _what(layer: Layer, composition: Composition) -> int:
+    """The class of a layer's noun, or of the person's or house's whose part it is; the place's for walls and floors."""
+    if layer.owner:
+        return WHAT.index(layer.owner)
+    if FILLINGS.get(layer.filling):
+        return PLACES.index(FILLINGS[layer.filling])
+    if composition.kind == "house" and layer.name in ("wall", "roof"):
+        return WHAT.index("house")
+    if layer.name == "plate" or (layer.box == (0.0, 0.0, 1.0, 1.0) and not layer.filling):
+        return PLACES.index(composition.place)
+    nouns = [noun for noun in (layer.name, layer.name.split(" ")[-1]) if noun in NOUNS]
+    return WHAT.index(nouns[0]) if nouns else NAMELESS
 
 
 def importance(layouts: Tensor, things: float) -> Tensor:
@@ -75,7 +99,10 @@ class LayoutHead(nn.Module):
         learned in no time, would drown them.
         """
         logits = self.read(self.norm(features)).float().split(PLANES, 1)
-        losses = [F.cross_entropy(logit, layouts[:, i].long(), reduction="none") for i, logit in enumerate(logits)]
+        losses = [
+            F.cross_entropy(logit, layouts[:, i].long(), reduction="none", ignore_index=NAMELESS)
+            for i, logit in enumerate(logits)
+        ]
         thing = (layouts[:, 0] >= len(PLACES)).float()
         nouns, tints = ((loss * thing).sum() / thing.sum().clamp(min=1) for loss in losses[:2])
         places = (losses[0] * (1 - thing)).sum() / (1 - thing).sum().clamp(min=1)

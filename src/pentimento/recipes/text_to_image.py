@@ -1,7 +1,8 @@
 """The miniature's text-to-image model: a U-Net on 16x16x8 latents and its text encoder, trained together.
 
 A fifth of the batches are 2x2 grids of pictures (32x32 latents), which in-context models paint on later. Half of the
-pictures are close-ups, because editors look closely at what they change.
+pictures are close-ups, because editors look closely at what they change. A share of the batches are windows, 8x8
+latents around one thing: four of them cost what a picture costs, so most things are seen in these.
 """
 
 from collections.abc import Callable
@@ -14,15 +15,15 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from ..data.captions import training_caption
 from ..diffusion.guidance import classifier_free
 from ..diffusion.objectives import eps_of_v, noise_loss
 from ..diffusion.samplers import euler_ancestral_sample
 from ..diffusion.schedule import betas_from_alphas, cosine_alphas_cumprod
 from ..training import Job, TrainSettings, warm_start
 from .autoencoder import sheet
-from .latents import CAPTIONS, autoencoder_of, draw_rows, edit_latents, edit_layouts, edit_words
-from .layout import LayoutHead, Listening, importance
+from .latents import CAPTIONS, autoencoder_of, draw_rows, edit_latents, edit_layouts, edit_windows, edit_words
+from .layout import SIDE, LayoutHead, Listening, importance
+from .lessons import WINDOW
 from .text import WIDTH, ids_of, text_encoder, tokenizer
 
 PROMPTS = (
@@ -47,9 +48,12 @@ class Settings(TrainSettings):
     channels: tuple[int, ...] = (96, 160, 160)
     heads: int = Field(4, ge=1, description="attention heads")
     edits: int = Field(12_000, ge=1, description="edit pairs that the pictures come from")
+    parts: float = Field(0.2, ge=0, le=1, description="fraction of edits that are of parts, in close-ups")
     close_ups: float = Field(0.5, ge=0, le=1, description="fraction of close-ups among the pictures")
     null_text: float = Field(0.1, ge=0, le=1, description="fraction of captions that are left empty")
     grids: float = Field(0.2, ge=0, le=1, description="fraction of batches that are 2x2 grids")
+    windows: float = Field(0.5, ge=0, le=1, description="fraction of the other batches that are windows")
+    reading: bool = Field(True, description="whether the text encoder is trained too")
     min_snr: float = Field(5.0, gt=0, description="gamma of the min-SNR loss weights")
     layout: float = Field(0.05, ge=0, description="weight of the layout loss, at first")
     layout_images: int = Field(50_000, ge=0, description="images after which its weight falls to a fifth")
@@ -141,12 +145,15 @@ def job(settings: Settings, pack_dir: Path) -> Job:
         alphas,
     )
     warm_start(painter.unet, folder / "unet")
-    latents = edit_latents(settings.data, pack_dir, settings.edits)
+    latents = edit_latents(settings.data, pack_dir, settings.edits, settings.parts)
     words = edit_words(
-        settings.data, "captions", tokens, settings.edits,
-        lambda edit, rng: [training_caption(edit.before, rng), training_caption(edit.after, rng)],
+        settings.data, "captions", tokens, settings.edits, settings.parts,
+        lambda lesson, frame, rng: lesson.captions(frame, rng),
     )  # fmt: skip
-    layouts = edit_layouts(settings.data, settings.edits)
+    painter.text.requires_grad_(settings.reading)
+    layouts = edit_layouts(settings.data, settings.edits, settings.parts)
+    windows = edit_windows(settings.data, settings.edits, settings.parts)
+    corners = [(round(SIDE * f.top), round(SIDE * f.left)) for f in windows]
     null = ids_of(tokens, [""])[0]
     grid_mark = ids_of(tokens, ["grid of four pictures, "])[0]
     mark = grid_mark[1 : int((grid_mark == tokens.eos_token_id).nonzero()[0])]
@@ -154,6 +161,8 @@ def job(settings: Settings, pack_dir: Path) -> Job:
     def batch(step: int, size: int) -> Batch:
         rng = np.random.default_rng([102, settings.seed, step])
         grids = rng.random() < settings.grids
+        if not grids and rng.random() < settings.windows:
+            return pieces(step, 4 * size, rng)
         count = size // 4 if grids else size
         rows, sides = draw_rows(rng, count, settings.edits, settings.close_ups), rng.integers(0, 2, count)
         variants = rng.integers(0, CAPTIONS, count)
@@ -167,8 +176,24 @@ def job(settings: Settings, pack_dir: Path) -> Job:
             ids = torch.from_numpy(words[rows, variants, np.ones(count, int)].astype(np.int64))
             ids = torch.cat([ids[:, :1], mark.expand(count, -1), ids[:, 1 : ids.shape[1] - len(mark)]], 1)
             ids[:, -1] = tokens.eos_token_id
-        dropped = torch.from_numpy(rng.random(count) < settings.null_text)
-        return Batch(x0, torch.where(dropped[:, None], null, ids), places, layout_weight(settings, step))
+        return Batch(x0, undescribed(ids, rng), places, layout_weight(settings, step))
+
+    def pieces(step: int, count: int, rng: np.random.Generator) -> Batch:
+        """As many windows of whole pictures."""
+        rows, sides = rng.integers(0, settings.edits, count), rng.integers(0, 2, count)
+        cuts = [(slice(top, top + WINDOW), slice(left, left + WINDOW)) for top, left in (corners[row] for row in rows)]
+        x0, places = (
+            torch.from_numpy(
+                np.stack([of[row, side][:, *cut] for row, side, cut in zip(rows, sides, cuts, strict=True)])
+            )
+            for of in (latents.pairs, layouts)
+        )
+        ids = words[rows + 2 * settings.edits, rng.integers(0, CAPTIONS, count), sides].astype(np.int64)
+        return Batch(x0.float(), undescribed(torch.from_numpy(ids), rng), places, layout_weight(settings, step))
+
+    def undescribed(ids: Tensor, rng: np.random.Generator) -> Tensor:
+        """The ids (b, tokens), some of them replaced by those of no text."""
+        return torch.where(torch.from_numpy(rng.random(len(ids)) < settings.null_text)[:, None], null, ids)
 
     def loss(net: Painter, batch: Batch, generator: torch.Generator) -> Tensor:
         states = net.text(batch.ids).last_hidden_state
