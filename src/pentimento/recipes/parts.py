@@ -119,13 +119,15 @@ def false_of_parts(parts: Sequence[Part], stuff: Sequence[str], rng: np.random.G
         return f"{rng.choice(LOOKS)} {word}" if rng.random() < 0.2 else word
     if dice < 0.9:
         word = str(rng.choice(called(str(rng.choice(sorted(names))))))
-        mine = {(part.look, part.name in NOUNS) for part in parts if word in called(part.name)}
-        looks = {look for look, _ in mine}
+        same = [part for part in parts if word in called(part.name)]
+        plain = [group_of(part.name) for part in same if not part.look]
         look = str(rng.choice(LOOKS))
         if rng.random() < 0.5:  # the colour of another part
             look = str(rng.choice([part.look for part in parts]))
-        natural = ("", True) in mine and look in ("brown", "orange")  # what many natural colours are called
-        return "" if not look or look in looks or natural or ("", False) in mine else f"{look} {word}"
+        natural = plain and look in ("brown", "orange")  # what many natural colours are called
+        of_many_colours = {"", "person", "building"} & set(plain)
+        true = look in {part.look for part in same}
+        return "" if not look or true or natural or of_many_colours else f"{look} {word}"
     if dice < 0.96:
         absent = [word for name, words in STUFF.items() if name not in stuff for word in words]
         return str(rng.choice(absent)) if absent else ""
