@@ -17,7 +17,7 @@ from ..language import lexicon
 from . import art, atmosphere, shapes
 from .backdrop import RGB, backdrop
 from .scenes import Rendering, generator, held_out
-from .vocabulary import COLOURS, NOUNS, PLACE_WORDS
+from .vocabulary import COLOURS, INDOORS, NOUNS, PLACE_WORDS
 
 KINDS = ("portrait", "house", "room", "plate")
 SKINS: tuple[RGB, ...] = ((255, 219, 180), (240, 195, 150), (210, 155, 110), (160, 105, 70), (110, 72, 50))
@@ -127,7 +127,8 @@ def _painted(layer: Layer, size: int) -> Image.Image:
 def render_composition(composition: Composition, size: int = 128) -> Rendering:
     """Draw a close-up at size x size pixels.
 
-    `masks[i]` are the visible pixels of `composition.layers[i]`; `parts` unites them by name and by owner.
+    `masks[i]` are the visible pixels of `composition.layers[i]`; `parts` unites them by name and by owner, and holds
+    what is seen of the backdrop, by the names that a full scene has for it: "background", "sky", "ground" and so on.
     """
     ground = backdrop(composition.place, "summer", composition.seed, size)
     canvas = Image.fromarray(ground.pixels)
@@ -143,6 +144,10 @@ def render_composition(composition: Composition, size: int = 128) -> Rendering:
     for layer, mask in zip(composition.layers, masks, strict=True):
         for name in filter(None, (layer.name, layer.owner)):
             parts[name] = parts[name] | mask if name in parts else mask
+    behind = ~np.logical_or.reduce(masks) if masks else np.ones((size, size), bool)
+    above, below = ("wall", "floor") if composition.place in INDOORS else ("sky", "ground")
+    for name, mask in (("background", behind), (above, behind & ground.sky), (below, behind & ~ground.sky)):
+        parts[name] = parts[name] | mask if name in parts else mask
     return Rendering(np.asarray(canvas), tuple(masks), parts)
 
 

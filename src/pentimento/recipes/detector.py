@@ -1,4 +1,4 @@
-"""The detector: phrases to boxes, on scenes drawn while it trains.
+"""The detector: phrases to boxes, on scenes and close-ups drawn while it trains.
 
 Every scene is looked at twice: as it is, and zoomed into. Each look gets a dozen phrases, about half of them true:
 nouns and plurals, colours and materials with nouns, groups, synonyms, what heads wear, and stuff. The false ones are
@@ -18,37 +18,29 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from ..data import art, drawn
+from ..data.portraits import KINDS, draw_composition, render_composition
 from ..data.scenes import Scene, Thing, draw_scene, random_thing, render
 from ..data.vocabulary import COLOURS, MATERIALS, NOUNS, WEARABLES
 from ..training import Job, TrainSettings, warm_start
 from ..vision import detector as dense
 from ..vision.detector import DenseDetector, DetectorConfig, DetectorNet, encode
 from ..vision.layers import spell
+from .naming import GROUPS, LOOKS, NAMES, PART_WORDS, STUFF, SYNONYMS, WEAR_SYNONYMS
+from .parts import (
+    SMALLEST,
+    SMALLEST_WORN,
+    Part,
+    Question,
+    absent_part,
+    false_of_parts,
+    is_part,
+    parts_of,
+    stuff_of,
+    true_of_parts,
+)
 
 FOLDER = "detector"
-SMALLEST, SMALLEST_WORN = 30, 10  # pixels of 128x128 below which a thing is too hidden to ask for
-SYNONYMS = {
-    "cat": ("kitty", "kitten"), "dog": ("puppy",), "rabbit": ("bunny",), "bicycle": ("bike",), "car": ("automobile",),
-    "airplane": ("plane", "aeroplane"), "sailboat": ("boat", "ship"), "scooter": ("motorbike",), "truck": ("lorry",),
-    "hamburger": ("burger",), "donut": ("doughnut",), "watermelon": ("melon",), "sofa": ("couch",),
-    "bookshelf": ("bookcase",), "laptop": ("computer",), "gift": ("present",), "vase": ("pot",), "bucket": ("pail",),
-    "door": ("main door",), "garage": ("garage door",), "cupboard": ("closet", "cabinet"), "painting": ("picture",),
-    "clock": ("alarm clock",), "horse": ("pony",), "pig": ("hog",), "duck": ("mallard",), "lamp": ("light bulb",),
-    "palm": ("palm tree",), "noodles": ("noodle soup",), "fries": ("french fries",), "ladybug": ("ladybird",),
-    "grape": ("bunch of grapes",), "carrot": ("carrot slice",), "ball": ("football", "soccer ball"),
-}  # fmt: skip
-WEAR_SYNONYMS = {"bow tie": ("tie",), "glasses": ("spectacles",), "hat": ("cap",), "smile": ("mouth", "lips")}
-GROUPS = {
-    "person": ("person", "people"), "animal": ("animal", "animals"), "insect": ("insect", "insects"),
-    "vehicle": ("vehicle", "vehicles"), "plant": ("plant", "plants"), "building": ("building", "buildings"),
-    "furniture": ("furniture", "pieces of furniture"), "food": ("food", "foods"),
-}  # fmt: skip
-LOOKS = (*COLOURS, *MATERIALS)
-NAMES = (*NOUNS, *(name for name in WEARABLES if name not in NOUNS))
-STUFF = {
-    "background": ("background", "backdrop", "surroundings"), "sky": ("sky",), "ground": ("ground", "terrain"),
-    "wall": ("wall", "walls"), "floor": ("floor",),
-}  # fmt: skip
+ABSENT_PARTS = 0.15  # share of the false phrases about a scene
 
 
 class Settings(TrainSettings):
@@ -63,16 +55,21 @@ class Settings(TrainSettings):
     workers: int = Field(1, ge=0, description="processes that draw scenes")
     phrases: int = Field(12, ge=4, description="phrases for each picture")
     boxes: int = Field(8, ge=2, description="boxes of each picture that are matched with them")
+    portraits: float = Field(0.3, ge=0, le=1, description="share of the scenes that are close-ups where parts matter")
 
 
 class Look(NamedTuple):
-    """A scene as one picture: what is visible of its things and parts. Areas are pixels."""
+    """A scene as one picture: what is visible of its things and parts. Areas are pixels.
+
+    A close-up is a scene without things: what can be seen in it are `parts`.
+    """
 
     scene: Scene
     image: np.ndarray  # uint8 (128, 128, 3)
     masks: tuple[np.ndarray, ...]  # bool (128, 128), one for each thing
     stuff: dict[str, np.ndarray]
     worn: tuple[tuple[str, np.ndarray], ...]  # wearables and their visible pixels
+    parts: tuple[Part, ...] = ()
 
 
 class Batch(NamedTuple):
@@ -86,7 +83,7 @@ class Batch(NamedTuple):
     spelled: Tensor  # uint8 (b, k, words, letters)
     boxes: Tensor  # (b, m, 4) pixels; those of things, of what is worn, and of nothing
     answers: Tensor  # (b, m, k) 1 where a phrase means a box, 0 where it does not, -1 where the box is filling
-    nouns: Tensor  # long (b, m) which of NAMES it is, -1 for nothing
+    nouns: Tensor  # long (b, m) which of NAMES it is, -1 for nothing, and for a part that has no name there
     looks: Tensor  # long (b, m) which of LOOKS it has, -1 where that cannot be said
     lessons: Tensor  # uint8 (NAMES + LOOKS, words, letters) a phrase for each name, and for each look
 
@@ -131,6 +128,21 @@ def look_at(seed: int, split: str = "train", size: int = 128, crowds: bool = Fal
             if pixels.sum() >= SMALLEST_WORN:
                 worn.append((name, pixels))
     return Look(scene, rendering.image, rendering.masks, dict(rendering.parts), tuple(worn))
+
+
+def close_up(seed: int, split: str = "train", size: int = 128, kinds: tuple[str, ...] = KINDS) -> Look:
+    """The close-up of a seed, of one of `portraits.KINDS`."""
+    composition = draw_composition(seed, split, kinds)
+    rendering = render_composition(composition, size)
+    scene, stuff = Scene(seed, (), composition.place), stuff_of(composition, rendering)
+    return Look(scene, rendering.image, (), stuff, (), parts_of(composition, rendering))
+
+
+def drawn_at(seed: int, split: str, portraits: float, kinds: tuple[str, ...] = KINDS) -> Look:
+    """The close-up of a seed, for a share `portraits` of all seeds, or its scene; crowds are for training alone."""
+    if np.random.default_rng([15, seed]).random() < portraits:
+        return close_up(seed, split, kinds=kinds)
+    return look_at(seed, split, crowds=split == "train")
 
 
 def _worn_pixels(thing: Thing, name: str, size: int) -> np.ndarray:
@@ -178,14 +190,15 @@ def zoomed(look: Look, rng: np.random.Generator) -> Look:
     image = np.full((side, side, 3), dense.PADDING, np.uint8)
     part = Image.fromarray(look.image).resize(small, Image.Resampling.BILINEAR, box=corners)
     image[: small[1], : small[0]] = np.asarray(part)
-    cuts = [cut(mask) for mask in look.masks]  # what is mostly cut off is not asked for
-    masks = tuple(
-        part if part.sum() > 0.3 * scale**2 * mask.sum() else np.zeros_like(mask)
-        for part, mask in zip(cuts, look.masks, strict=True)
-    )
+
+    def kept(mask: np.ndarray) -> np.ndarray:  # what is mostly cut off is not asked for
+        part = cut(mask)
+        return part if part.sum() > 0.3 * scale**2 * mask.sum() else np.zeros_like(mask)
+
     stuff = {name: cut(mask) for name, mask in look.stuff.items()}
     worn = tuple((name, cut(mask)) for name, mask in look.worn)
-    return Look(look.scene, image, masks, stuff, worn)
+    parts = tuple(part._replace(mask=kept(part.mask)) for part in look.parts)
+    return Look(look.scene, image, tuple(map(kept, look.masks)), stuff, worn, parts)
 
 
 def flipped(look: Look) -> Look:
@@ -195,25 +208,21 @@ def flipped(look: Look) -> Look:
         look.scene, turn(look.image[:, ::-1]), tuple(turn(mask[:, ::-1]) for mask in look.masks),
         {name: turn(mask[:, ::-1]) for name, mask in look.stuff.items()},
         tuple((name, turn(mask[:, ::-1])) for name, mask in look.worn),
+        tuple(part._replace(mask=turn(part.mask[:, ::-1])) for part in look.parts),
     )  # fmt: skip
 
 
-class Question(NamedTuple):
-    """A phrase with the masks that answer it, one for each instance; for stuff one mask of the whole region."""
+def questions(look: Look, count: int, rng: np.random.Generator, absent_parts: float = 0.0) -> list[Question]:
+    """`count` different phrases about a look, true and false ones.
 
-    phrase: str
-    masks: tuple[np.ndarray, ...] = ()
-    kind: str = "thing"  # thing | part | stuff
-
-
-def questions(look: Look, count: int, rng: np.random.Generator) -> list[Question]:
-    """`count` different phrases about a look, true and false ones."""
+    `absent_parts` is the share of the false ones about a scene that name a part of close-ups, such as a ceiling.
+    """
     true = true_questions(look, rng)
     rng.shuffle(true)
     true = true[: count // 2 + 1]
     asked = {question.phrase: question for question in true}
     while len(asked) < count:
-        phrase, kind = _false(look, rng)
+        phrase, kind = _false(look, rng, absent_parts)
         if phrase and phrase not in asked:
             asked[phrase] = Question(phrase, (), kind)
     return list(asked.values())
@@ -253,11 +262,16 @@ def true_questions(look: Look, rng: np.random.Generator) -> list[Question]:
     for name, words in STUFF.items():
         if name in look.stuff and look.stuff[name].sum() >= SMALLEST and rng.random() < 0.5:
             found.append(Question(str(rng.choice(words)), (look.stuff[name],), "stuff"))
-    return found
+    return found + true_of_parts(look.parts, rng)
 
 
-def _false(look: Look, rng: np.random.Generator) -> tuple[str, str]:
+def _false(look: Look, rng: np.random.Generator, absent_parts: float) -> tuple[str, str]:
     """A phrase that nothing in the look answers, and its kind; "" when the dice gave a true or doubtful one."""
+    if look.parts:
+        phrase = false_of_parts(look.parts, tuple(look.stuff), rng) if rng.random() < 0.96 else pseudo_word(rng)
+        return phrase, "thing"
+    if absent_parts and rng.random() < absent_parts:
+        return absent_part(look.scene, rng), "thing"
     present = {thing.noun for thing in look.scene.things}
     dice = rng.random()
     if dice < 0.4:
@@ -308,28 +322,38 @@ def box_of(mask: np.ndarray) -> tuple[float, float, float, float]:
     return float(columns[0]), float(rows[0]), float(columns[-1] + 1), float(rows[-1] + 1)
 
 
-def looks(first: int, count: int, split: str = "train") -> list[tuple[Look, np.random.Generator]]:
-    """Pictures number first .. first + count - 1: scene i // 2, whole when i is even, zoomed into when odd."""
+def looks(
+    first: int, count: int, split: str = "train", portraits: float = 0.0, kinds: tuple[str, ...] = KINDS
+) -> list[tuple[Look, np.random.Generator]]:
+    """Pictures number first .. first + count - 1: scene i // 2, whole when i is even, zoomed into when odd.
+
+    A share `portraits` of the scenes are close-ups of one of `kinds`.
+    """
     found: list[tuple[Look, np.random.Generator]] = []
     seed, whole = -1, None
     for index in range(first, first + count):
         if index // 2 != seed:
             seed = index // 2
-            whole = look_at(seed, split, crowds=split == "train")
+            whole = drawn_at(seed, split, portraits, kinds)
         rng = np.random.default_rng([12, index])
         look = zoomed(whole, rng) if index % 2 else whole
         found.append((flipped(look) if rng.random() < 0.5 else look, rng))
     return found
 
 
-def batch(phrases: int, boxes: int, step: int, batch_size: int, split: str = "train", first: int = 0) -> Batch:
+def batch(
+    phrases: int, boxes: int, step: int, batch_size: int, split: str = "train", first: int = 0, portraits: float = 0.0
+) -> Batch:
     """The batch of a step; pictures are counted through from the first step's, number `first`."""
     config = DetectorConfig()
     rows: list[tuple] = []
-    for look, rng in looks(first + step * batch_size, batch_size, split):
-        asked = questions(look, phrases, rng)
+    for look, rng in looks(first + step * batch_size, batch_size, split, portraits):
+        asked = questions(look, phrases, rng, ABSENT_PARTS * (portraits > 0))
         things = [(thing.noun, colours_of(thing)[0], mask) for thing, mask in _seen(look)]
         worn = [(name, "", mask) for name, mask in look.worn if mask.sum() >= SMALLEST_WORN]
+        for part in look.parts:
+            if part.is_seen:
+                (worn if is_part(part.name) else things).append((part.name, part.look, part.mask))
         targets = [encode([box_of(mask) for *_, mask in group], config.grid, config.stride) for group in (things, worn)]
         share = [_share(look.stuff[name], config) if name in look.stuff else _share(None, config) for name in STUFF]
         rows.append((
@@ -365,7 +389,8 @@ def _crops(
         name, colour, mask = seen[index]
         boxes[row] = shaken(box_of(mask), 0.05 if rng.random() < 0.8 else 0.1, rng)
         answers[row] = [question.kind != "stuff" and any(m is mask for m in question.masks) for question in asked]
-        nouns[row] = NAMES.index(name)
+        if name in NAMES:
+            nouns[row] = NAMES.index(name)
         if colour and not look.scene.grey:
             told[row] = LOOKS.index(colour)
     size = rng.uniform(16, 70, 2)  # one box anywhere; when no thing fills a quarter of it, nothing answers to it
@@ -462,8 +487,7 @@ def giou(one: Tensor, other: Tensor) -> Tensor:
 
 def config() -> DetectorConfig:
     """What is stuff and what is a part is decided by the last word of a phrase."""
-    parts = {word.split(" ")[-1] for name in WEARABLES for word in (name, *WEAR_SYNONYMS.get(name, ()))} - set(NOUNS)
-    return DetectorConfig(stuff=tuple(STUFF.values()), parts=tuple(sorted(parts)))
+    return DetectorConfig(stuff=tuple(STUFF.values()), parts=tuple(sorted(PART_WORDS)))
 
 
 def export(net: nn.Module, folder: Path) -> None:
@@ -493,5 +517,7 @@ def sample(net: nn.Module, path: Path) -> None:
 def job(settings: Settings, pack_dir: Path) -> Job:
     net = DetectorNet(config())
     warm_start(net, pack_dir / FOLDER)
-    fresh = partial(batch, settings.phrases, settings.boxes, first=1_000_000 * settings.seed)
+    fresh = partial(
+        batch, settings.phrases, settings.boxes, first=1_000_000 * settings.seed, portraits=settings.portraits
+    )
     return Job(net, fresh, loss, export, sample)

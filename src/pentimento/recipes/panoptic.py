@@ -1,6 +1,8 @@
 """The panoptic model: pictures to things and surfaces, on scenes drawn while it trains, seen as the detector sees them.
 
-It begins with the encoders of the pack's detector, which already tell nouns apart, where the pack has one.
+Close-ups are among them: a person or a house is one thing there, whatever its parts. Plates are not, since their
+tables have no name among the surfaces. It begins with the encoders of the pack's detector, which already tell nouns
+apart, where the pack has one.
 """
 
 from functools import partial
@@ -26,6 +28,7 @@ from .detector import Look, box_of, look_at, looks, shaken
 FOLDER = "panoptic"
 UNKNOWN = 255  # the class of a pixel that shows nothing
 SPREAD = 1.5  # cells, the deviation of a middle's Gaussian
+KINDS = ("portrait", "house", "room")  # of close-ups
 
 
 class Settings(TrainSettings):
@@ -39,6 +42,7 @@ class Settings(TrainSettings):
     ema: float = Field(1_000, ge=0, description="half-life of the averaged weights, in images")
     workers: int = Field(1, ge=0, description="processes that draw scenes")
     crops: int = Field(5, ge=1, description="things of each picture that are named")
+    portraits: float = Field(0.3, ge=0, le=1, description="share of the scenes that are close-ups where parts matter")
 
 
 class Batch(NamedTuple):
@@ -65,6 +69,12 @@ class Truth(NamedTuple):
     inside: np.ndarray
 
 
+def things(look: Look) -> list[tuple[str, np.ndarray]]:
+    """The noun and the visible pixels of every thing that is no part of another; none overlap."""
+    drawn = zip((thing.noun for thing in look.scene.things), look.masks, strict=True)
+    return [*drawn, *((part.name, part.mask) for part in look.parts if part.whole)]
+
+
 def true_regions(look: Look) -> Truth:
     """A thing's middle is the mean of its visible pixels; things of fewer than SMALLEST have none."""
     side = len(look.image)
@@ -76,7 +86,7 @@ def true_regions(look: Look) -> Truth:
     cells = np.mgrid[:grid, :grid].astype(np.float32)  # (2, g, g) row and column
     middle, offsets = np.zeros((grid, grid), np.float32), np.zeros((2, grid, grid), np.float32)
     inside = np.zeros((grid, grid), bool)
-    for number, mask in enumerate(look.masks):
+    for number, (_, mask) in enumerate(things(look)):
         classes[mask], owners[mask] = 0, number
         if mask.sum() < SMALLEST:
             continue
@@ -89,16 +99,20 @@ def true_regions(look: Look) -> Truth:
     return Truth(classes, owners, middle, offsets, inside)
 
 
-def batch(crops: int, step: int, batch_size: int, split: str = "train", first: int = 0) -> Batch:
+def batch(
+    crops: int, step: int, batch_size: int, split: str = "train", first: int = 0, portraits: float = 0.0
+) -> Batch:
     """The batch of a step; pictures are counted through from the first step's, number `first`."""
     rows: list[tuple[Tensor, ...]] = []
-    for look, rng in looks(first + step * batch_size, batch_size, split):
+    for look, rng in looks(first + step * batch_size, batch_size, split, portraits, KINDS):
         which, nouns = np.full(crops, -1, np.int8), np.full(crops, -1)
         boxes = np.tile(np.float32([0, 0, len(look.image), len(look.image)]), (crops, 1))
-        seen = [number for number, mask in enumerate(look.masks) if mask.sum() >= SMALLEST]
+        shown = things(look)
+        seen = [number for number, (_, mask) in enumerate(shown) if mask.sum() >= SMALLEST]
         for row, number in enumerate(rng.permutation(seen)[:crops]):
-            boxes[row] = shaken(box_of(look.masks[number]), 0.04, rng)
-            which[row], nouns[row] = number, list(NOUNS).index(look.scene.things[number].noun)
+            noun, mask = shown[number]
+            boxes[row] = shaken(box_of(mask), 0.04, rng)
+            which[row], nouns[row] = number, list(NOUNS).index(noun)
         picture = np.ascontiguousarray(look.image.transpose(2, 0, 1))
         rows.append(tuple(map(torch.from_numpy, (picture, *true_regions(look), which, boxes, nouns))))
     return Batch(*(torch.stack(column) for column in zip(*rows, strict=True)))
@@ -156,7 +170,8 @@ def job(settings: Settings, pack_dir: Path) -> Job:
     net = PanopticNet(config())
     if not warm_start(net, pack_dir / FOLDER):
         begin_with_detector(net, pack_dir / detector_recipe.FOLDER)
-    return Job(net, partial(batch, settings.crops, first=1_000_000 * settings.seed), loss, export, sample)
+    fresh = partial(batch, settings.crops, first=1_000_000 * settings.seed, portraits=settings.portraits)
+    return Job(net, fresh, loss, export, sample)
 
 
 def begin_with_detector(net: PanopticNet, folder: Path) -> bool:

@@ -1,4 +1,4 @@
-"""The box segmenter: boxes to masks, on scenes drawn while it trains.
+"""The box segmenter: boxes to masks, on scenes and close-ups drawn while it trains.
 
 Four crops of every scene: things by their visible pixels, what heads wear, and stuff. Boxes are shaken as a detector
 shakes them, and a third of them come without a phrase.
@@ -20,7 +20,8 @@ from ..values import Box
 from ..vision import segmenter as crops
 from ..vision.layers import spell
 from ..vision.segmenter import CropSegmenter, SegmenterConfig, SegmenterNet, as_input, crop, window
-from .detector import Look, Question, box_of, look_at, shaken, true_questions
+from .detector import Look, box_of, drawn_at, look_at, shaken, true_questions
+from .parts import Question
 
 FOLDER = "segmenter"
 
@@ -36,6 +37,7 @@ class Settings(TrainSettings):
     ema: float = Field(800, ge=0, description="half-life of the averaged weights, in images")
     workers: int = Field(1, ge=0, description="processes that draw scenes")
     crops: int = Field(4, ge=1, description="crops of each scene")
+    portraits: float = Field(0.3, ge=0, le=1, description="share of the scenes that are close-ups where parts matter")
 
 
 class Batch(NamedTuple):
@@ -54,13 +56,13 @@ def candidates(look: Look, rng: np.random.Generator) -> list[tuple[Question, np.
     return found + stuff if rng.random() < 0.6 or not found else found
 
 
-def batch(count: int, step: int, batch_size: int, split: str = "train") -> Batch:
-    """The batch of a step: `count` crops of each of its scenes."""
+def batch(count: int, step: int, batch_size: int, split: str = "train", portraits: float = 0.0) -> Batch:
+    """The batch of a step: `count` crops of each of its scenes, of which a share `portraits` are close-ups."""
     config = SegmenterConfig()
     pictures, phrases, masks = [], [], []
     for seed in range(step * batch_size, (step + 1) * batch_size):
         rng = np.random.default_rng([21, seed])
-        look = look_at(seed, split, crowds=split == "train")
+        look = drawn_at(seed, split, portraits)
         image = Image.fromarray(look.image)
         if rng.random() < 0.7:
             image = image.point(_lighting(rng))
@@ -115,4 +117,4 @@ def sample(net: nn.Module, path: Path) -> None:
 def job(settings: Settings, pack_dir: Path) -> Job:
     net = SegmenterNet(SegmenterConfig())
     warm_start(net, pack_dir / FOLDER)
-    return Job(net, partial(batch, settings.crops), loss, export, sample)
+    return Job(net, partial(batch, settings.crops, portraits=settings.portraits), loss, export, sample)
