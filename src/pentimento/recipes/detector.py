@@ -25,7 +25,7 @@ from ..training import Job, TrainSettings, warm_start
 from ..vision import detector as dense
 from ..vision.detector import DenseDetector, DetectorConfig, DetectorNet, encode
 from ..vision.layers import spell
-from .naming import GROUPS, LOOKS, NAMES, PART_WORDS, STUFF, SYNONYMS, WEAR_SYNONYMS
+from .naming import GROUPS, LOOKS, NAMES, PART_WORDS, STUFF, SYNONYMS, WEAR_SYNONYMS, is_part
 from .parts import (
     SMALLEST,
     SMALLEST_WORN,
@@ -33,7 +33,6 @@ from .parts import (
     Question,
     absent_part,
     false_of_parts,
-    is_part,
     parts_of,
     stuff_of,
     true_of_parts,

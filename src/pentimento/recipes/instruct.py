@@ -72,7 +72,7 @@ def job(settings: Settings, pack_dir: Path) -> Job:
     latents = edit_latents(settings.data, pack_dir, settings.edits, settings.parts)
     words = edit_words(
         settings.data, "instructions", tokens, settings.edits, settings.parts,
-        lambda lesson, frame, rng: [instruction(lesson.words, rng)],
+        lambda lesson, frame, rng: [instruction(lesson.words, rng)], windows=False,
     )  # fmt: skip
     layouts = edit_layouts(settings.data, settings.edits, settings.parts)
     null = ids_of(tokens, [""])[0]

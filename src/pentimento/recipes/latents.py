@@ -1,6 +1,6 @@
 """What the U-Net recipes learn from, made once and kept on disk: latents of edit pairs, token ids of their words.
 
-Everything has 2 n rows: the whole pictures of n edits, then a close-up of each of them (see `data.close_ups`). Words
+Everything has 2 n rows: the whole pictures of n edits, then a close-up of each of them (see `data.close_ups`). Captions
 have n more, of a window of each: WINDOW x WINDOW cells of the whole picture's latents. A share `parts` of the edits are
 of parts (see `lessons`).
 """
@@ -102,15 +102,16 @@ def decoded(vae: Any, z: Tensor) -> Tensor:
 
 def edit_words(
     data: Path, name: str, tokens: "object", count: int, parts: float,
-    write: Callable[[Lesson, Frame, np.random.Generator], list[str]],
+    write: Callable[[Lesson, Frame, np.random.Generator], list[str]], windows: bool = True,
 ) -> np.ndarray:  # fmt: skip
-    """Token ids of what `write` says of each edit in its whole picture, its close-up and its window, CAPTIONS times:
-    int16 (3 count, CAPTIONS, texts, TOKENS)."""
+    """Token ids of what `write` says of each edit in its whole picture, its close-up and, with `windows`, its window,
+    CAPTIONS times: int16 (2 or 3 count, CAPTIONS, texts, TOKENS)."""
     vocabulary = hashlib.sha256(repr(sorted(tokens.get_vocab().items())).encode()).hexdigest()[:12]
-    path = data / f"words-{name}-{kind_of(parts)}-{3 * count}-{vocabulary}.npy"
+    path = data / f"words-{name}-{kind_of(parts)}-{(2 + windows) * count}-{vocabulary}.npy"
     if not path.exists():
-        frames = ([WHOLE] * count, edit_frames(data, count, parts), edit_windows(data, count, parts))
-        made = np.empty((3, count), dtype=object)
+        frames = [[WHOLE] * count, edit_frames(data, count, parts)]
+        frames += [edit_windows(data, count, parts)] if windows else []
+        made = np.empty((len(frames), count), dtype=object)
         for seed in tqdm(range(count), desc=f"writing {name}", unit="edit"):
             lesson, rng = draw_lesson(seed, parts), np.random.default_rng([31, seed])
             for i, kind in enumerate(frames):
