@@ -25,10 +25,12 @@ STUFF = {
     "background": ("background", "backdrop", "surroundings"), "sky": ("sky",), "ground": ("ground", "terrain"),
     "wall": ("wall", "walls"), "floor": ("floor",),
 }  # fmt: skip
-PART_WORDS = frozenset(
-    word.split(" ")[-1] for name in WEARABLES for word in (name, *WEAR_SYNONYMS.get(name, ()))
-) - set(NOUNS)  # fmt: skip
-"""Last words of phrases that mean something on a thing, with middles of its own; all other phrases mean things."""
+_WORN_WORDS = {word.split(" ")[-1] for name in WEARABLES for word in (name, *WEAR_SYNONYMS.get(name, ()))}
+PART_WORDS = frozenset(_WORN_WORDS - set(NOUNS) | {"plate", "plates", "dish"})
+"""Last words of phrases whose middles stand in a heat map of their own: what is worn, and the plate round the food.
+
+All other phrases mean things. So what lies within a thing, or around it, does not hide the thing's middle.
+"""
 
 CALLED = {
     "hair": ("hair", "hairs"), "lips": ("lips", "mouth"), "tie": ("tie", "ties"), "ceiling": ("ceiling",),

@@ -110,20 +110,18 @@ def false_of_parts(parts: Sequence[Part], stuff: Sequence[str], rng: np.random.G
     """A phrase that nothing in a close-up answers; "" when the dice gave a true or doubtful one."""
     names = {part.name for part in parts}
     doubtful = names | {other for name in names for other in DOUBTFUL.get(name, ())}
+    look = str(rng.choice(LOOKS if rng.random() < 0.5 else [part.look for part in parts]))  # half of them of a part
     dice = rng.random()
     if dice < 0.48:
         name = str(rng.choice(list(IN_CLOSE_UPS if rng.random() < 0.6 else NOUNS)))
         word = str(rng.choice(called(name)))
         if name in doubtful or any(word in called(other) for other in doubtful):
             return ""
-        return f"{rng.choice(LOOKS)} {word}" if rng.random() < 0.2 else word
+        return f"{look} {word}" if look and rng.random() < 0.2 else word
     if dice < 0.9:
         word = str(rng.choice(called(str(rng.choice(sorted(names))))))
         same = [part for part in parts if word in called(part.name)]
         plain = [group_of(part.name) for part in same if not part.look]
-        look = str(rng.choice(LOOKS))
-        if rng.random() < 0.5:  # the colour of another part
-            look = str(rng.choice([part.look for part in parts]))
         natural = plain and look in ("brown", "orange")  # what many natural colours are called
         of_many_colours = {"", "person", "building"} & set(plain)
         true = look in {part.look for part in same}
