@@ -2,6 +2,7 @@
 
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,7 +16,8 @@ from pentimento.data.vocabulary import PLACES
 from pentimento.recipes import autoencoder, clip, inpaint, instruct, text_to_image
 from pentimento.recipes.text import ids_of, tokenizer
 
-TINY = dict(batch_size=4, channels=(32, 32, 32), heads=4, edits=8)
+TINY: dict[str, Any] = dict(batch_size=4, edits=8)
+TINY_NET = dict(TINY, channels=(32, 32, 32), heads=4)
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +59,7 @@ def test_the_autoencoder_states_the_scale_of_its_latents(folder: Path) -> None:
 
 
 def test_text_to_image_and_then_instruct_train_and_warm_start(folder: Path) -> None:
-    settings = text_to_image.Settings(**TINY, data=folder / "data")
+    settings = text_to_image.Settings(**TINY_NET, data=folder / "data")
     painter = text_to_image.job(settings, folder)
     check(painter)
     painter.export(painter.model, folder)
@@ -93,15 +95,22 @@ def test_holes_are_things_rectangles_or_everything() -> None:
 
 
 def test_a_window_batch_holds_four_times_as_many_pieces_around_things(folder: Path) -> None:
-    settings = text_to_image.Settings(**{**TINY, "batch_size": 8}, grids=0, windows=1, data=folder / "data")
+    settings = text_to_image.Settings(**{**TINY_NET, "batch_size": 8}, grids=0, windows=1, data=folder / "data")
     batch = text_to_image.job(settings, folder).batch(0, 8)
     assert batch.x0.shape == (32, 8, 8, 8) and batch.layouts.shape[2:] == (8, 8) and batch.ids.shape == (32, 48)
     things = batch.layouts[:, 0] >= len(PLACES)
     assert things[:, 2:6, 2:6].any((1, 2)).float().mean() > 0.8  # the others have lost theirs by the edit
 
 
+def test_a_window_of_an_edit_shows_what_changes_under_the_instruction_of_the_whole(folder: Path) -> None:
+    settings = instruct.Settings(**{**TINY, "batch_size": 8}, windows=1, parts=0, data=folder / "data")
+    batch = instruct.job(settings, folder).batch(0, 8)
+    assert batch.before.shape == batch.after.shape == (32, 8, 8, 8) and batch.ids.shape == (32, 48)
+    assert ((batch.before - batch.after).abs().amax((1, 2, 3)) > 0.01).all()
+
+
 def test_a_grid_batch_holds_two_pairs_in_one_canvas(folder: Path) -> None:
-    settings = text_to_image.Settings(**{**TINY, "batch_size": 8}, grids=1.0, null_text=0.0, data=folder / "data")
+    settings = text_to_image.Settings(**{**TINY_NET, "batch_size": 8}, grids=1.0, null_text=0.0, data=folder / "data")
     batch = text_to_image.job(settings, folder).batch(0, 8)
     assert batch.x0.shape == (2, 8, 32, 32)
     assert batch.ids.shape == (2, 48)

@@ -1,6 +1,7 @@
 """The miniature's InstructPix2Pix: the text-to-image U-Net with the picture's latents as further input channels.
 
 Conditions are dropped 5 % text, 5 % picture, 5 % both (InstructPix2Pix Sec. 3.2.1). The picture's latents are scaled.
+A share of the batches are windows, 8x8 latents around what changes, four for the price of a picture.
 """
 
 from dataclasses import dataclass
@@ -18,11 +19,10 @@ from ..diffusion.samplers import euler_ancestral_sample
 from ..diffusion.schedule import cosine_alphas_cumprod
 from ..training import Job, warm_start
 from .autoencoder import sheet
-from .latents import CAPTIONS, draw_rows, edit_latents, edit_layouts, edit_words
+from .latents import CAPTIONS, draw_rows, edit_latents, edit_layouts, edit_windows, edit_words, windowed
 from .layout import importance
 from .text import ids_of, text_encoder, tokenizer
-from .text_to_image import Painter, layout_weight, unet
-from .text_to_image import Settings as PainterSettings
+from .text_to_image import Painter, PainterSettings, layout_weight, unet
 
 
 class Settings(PainterSettings):
@@ -34,6 +34,7 @@ class Settings(PainterSettings):
     ema: float = Field(8_000, ge=0)
     layout_images: int = 0
     close_ups: float = 0.25
+    windows: float = Field(0.5, ge=0, le=1, description="fraction of the batches that are windows around what changes")
 
 
 @dataclass
@@ -75,15 +76,27 @@ def job(settings: Settings, pack_dir: Path) -> Job:
         lambda lesson, frame, rng: [instruction(lesson.words, rng)], windows=False,
     )  # fmt: skip
     layouts = edit_layouts(settings.data, settings.edits, settings.parts)
+    frames = edit_windows(settings.data, settings.edits, settings.parts)
     null = ids_of(tokens, [""])[0]
 
     def batch(step: int, size: int) -> Batch:
         rng = np.random.default_rng([103, settings.seed, step])
+        if rng.random() >= settings.windows:
+            return pictures(step, size, rng)
+        rows = rng.integers(0, settings.edits, 4 * size)
+        seen = [frames[row] for row in rows]
+        return told(step, rows, windowed(latents.pairs[rows], seen), windowed(layouts[rows, 1], seen), rng)
+
+    def pictures(step: int, size: int, rng: np.random.Generator) -> Batch:
+        """Whole pictures and close-ups."""
         rows = draw_rows(rng, size, settings.edits, settings.close_ups)
-        variants = rng.integers(0, CAPTIONS, size)
-        pairs = torch.from_numpy(latents.pairs[rows].astype(np.float32))
-        ids = torch.from_numpy(words[rows, variants, 0].astype(np.int64))
-        return Batch(pairs[:, 0], pairs[:, 1], ids, torch.from_numpy(layouts[rows, 1]), layout_weight(settings, step))
+        return told(step, rows, latents.pairs[rows], layouts[rows, 1], rng)
+
+    def told(step: int, rows: np.ndarray, pairs: np.ndarray, after: np.ndarray, rng: np.random.Generator) -> Batch:
+        """These pairs (b, 2, c, h, w) and layouts with an instruction each, in one of its phrasings."""
+        ids = words[rows, rng.integers(0, CAPTIONS, len(rows)), 0].astype(np.int64)
+        x = torch.from_numpy(pairs).float()
+        return Batch(x[:, 0], x[:, 1], torch.from_numpy(ids), torch.from_numpy(after), layout_weight(settings, step))
 
     def loss(net: Painter, batch: Batch, generator: torch.Generator) -> Tensor:
         dropped = draw_dropped(len(batch.ids), generator)
@@ -107,7 +120,7 @@ def job(settings: Settings, pack_dir: Path) -> Job:
         ema.text.save_pretrained(out / "instruct" / "text_encoder")
 
     def sample(ema: Painter, path: Path) -> None:
-        shown = batch(10**9, 8)
+        shown = pictures(0, 8, np.random.default_rng(settings.seed))
         rows = shown.before, edited(ema, shown.before, shown.ids, null, alphas), shown.after
         sheet(torch.cat([latents.decode(z) for z in rows]), 8).save(path)
 

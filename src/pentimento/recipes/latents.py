@@ -22,7 +22,8 @@ from ..data.scenes import WORLD_VERSION
 from ..data.store import save_whole
 from ..vision.store import digest
 from .autoencoder import pictures
-from .lessons import Lesson, draw_lesson, edit_store, kind_of, whole_layouts
+from .layout import SIDE
+from .lessons import WINDOW, Lesson, draw_lesson, edit_store, kind_of, whole_layouts
 from .text import TOKENS, ids_of
 
 CAPTIONS = 4  # variants of every text
@@ -54,8 +55,15 @@ def edit_frames(data: Path, count: int, parts: float) -> list[Frame]:
 
 
 def edit_windows(data: Path, count: int, parts: float) -> list[Frame]:
-    """The windows of the first `count` edits."""
+    """The windows of the first `count` edits; see `windowed`."""
     return _frames(data / f"windows-v{WORLD_VERSION}-{kind_of(parts)}-{count}.npy", lambda x: x.window(), count, parts)
+
+
+def windowed(cells: np.ndarray, windows: Sequence[Frame]) -> np.ndarray:
+    """What windows show of cells (b, ..., SIDE, SIDE), a window for each row: (b, ..., WINDOW, WINDOW)."""
+    corners = [(round(SIDE * window.top), round(SIDE * window.left)) for window in windows]
+    cuts = [np.s_[..., top : top + WINDOW, left : left + WINDOW] for top, left in corners]
+    return np.stack([row[cut] for row, cut in zip(cells, cuts, strict=True)])
 
 
 def _frames(path: Path, of: Callable[[Lesson], Frame], count: int, parts: float) -> list[Frame]:
