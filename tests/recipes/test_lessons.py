@@ -26,10 +26,6 @@ def small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(store, "CHUNK", 4)
 
 
-def written(lesson, frame, rng) -> list[str]:
-    return lesson.captions(frame, rng)
-
-
 def cells(mask: np.ndarray) -> np.ndarray:
     return mask.reshape(SIDE, len(mask) // SIDE, SIDE, -1).mean((1, 3))
 
@@ -43,7 +39,7 @@ def test_a_share_of_the_lessons_are_part_edits_and_which_ones_does_not_depend_on
 
 def test_without_part_edits_everything_is_made_of_scenes_alone(tmp_path: Path) -> None:
     tokens, count = tokenizer(tmp_path), 4
-    words = edit_words(tmp_path, "captions", tokens, count, 0, written)
+    words = edit_words(tmp_path, "captions", tokens, count, 0, lessons.described)
     pictures, layouts = lessons.edit_store(tmp_path, count, 0), edit_layouts(tmp_path, count, 0)
     for seed in range(count):
         edit, rng = draw_edit(seed, "train", effects="seen"), np.random.default_rng([31, seed])

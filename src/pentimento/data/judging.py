@@ -251,11 +251,9 @@ class Lessons:
     trips: np.ndarray
 
 
-def lesson_edits(folder: Path, count: int, split: str = "train", size: int = 128, workers: int = 2) -> Store:
+def lesson_edits(folder: Path, count: int, split: str = "train", size: int = 128) -> Store:
     """The first `count` edits for the judge, before and after: all three art families; draws what is missing."""
-    return stored(
-        folder, f"judging-v{WORLD_VERSION}-{split}-{size}", partial(_drawn, split=split, size=size), count, workers
-    )
+    return stored(folder, f"judging-v{WORLD_VERSION}-{split}-{size}", partial(_drawn, split=split, size=size), count)
 
 
 def _drawn(seed: int, split: str, size: int) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Renderings kept on disk, so that a recipe does not draw the same scene again: chunks of uint8 pictures by seed.
+"""What is drawn once and kept on disk, so that no recipe draws it again: chunks of pictures, or other arrays, by seed.
 
 A chunk appears whole or not at all; a killed run goes on with the next missing one. A picture is always the one that
 `scenes.draw_scene`, or what draws an edit, gives for its seed, so words and masks are taken from there, never stored.
@@ -21,7 +21,7 @@ CHUNK = 1000
 
 @dataclass(frozen=True)
 class Store:
-    """Pictures by seed, 0..count-1, uint8, read from disk as they are asked for."""
+    """Arrays by seed, 0..count-1, read from disk as they are asked for."""
 
     chunks: tuple[np.ndarray, ...]
 
@@ -32,20 +32,19 @@ class Store:
         return self.chunks[seed // CHUNK][seed % CHUNK]
 
 
-def scene_store(folder: Path, count: int, split: str = "train", size: int = 128, workers: int = 2) -> Store:
+def scene_store(folder: Path, count: int, split: str = "train", size: int = 128) -> Store:
     """The first `count` scenes of a split, rounded up to whole chunks; draws what is missing in `folder`."""
-    return stored(
-        folder, f"scenes-v{WORLD_VERSION}-{split}-{size}", partial(_scene, split=split, size=size), count, workers
-    )
+    return stored(folder, f"scenes-v{WORLD_VERSION}-{split}-{size}", partial(_scene, split=split, size=size), count)
 
 
-def stored(folder: Path, name: str, draw: Callable[[int], np.ndarray], count: int, workers: int) -> Store:
-    """What `draw` makes of the seeds 0..count-1, kept in `folder` under `name`; draws the chunks that are missing."""
+def stored(folder: Path, name: str, draw: Callable[[int], np.ndarray], count: int) -> Store:
+    """What `draw` makes of the seeds 0..count-1, kept in `folder` under `name`; draws the chunks that are missing, on
+    all processors. `draw` has to be a function that other processes can import."""
     folder.mkdir(parents=True, exist_ok=True)
     paths = [folder / f"{name}-{i:04d}.npy" for i in range(-(-count // CHUNK))]
     missing = [i for i, path in enumerate(paths) if not path.exists()]
     if missing:
-        with ProcessPoolExecutor(workers) as pool:
+        with ProcessPoolExecutor(min(len(missing), os.cpu_count() or 1)) as pool:
             drawn = pool.map(partial(_draw_chunk, draw=draw), missing, [paths[i] for i in missing])
             for _ in tqdm(drawn, total=len(missing), desc=f"drawing {name}", unit="thousand"):
                 pass
@@ -57,8 +56,7 @@ def _scene(seed: int, split: str, size: int) -> np.ndarray:
 
 
 def _draw_chunk(index: int, path: Path, draw: Callable[[int], np.ndarray]) -> None:
-    pictures = np.stack([draw(seed) for seed in range(index * CHUNK, (index + 1) * CHUNK)])
-    save_whole(path, pictures)
+    save_whole(path, np.stack([draw(seed) for seed in range(index * CHUNK, (index + 1) * CHUNK)]))
 
 
 def save_whole(path: Path, array: np.ndarray) -> None:

@@ -35,7 +35,7 @@ from .latents import (
     edit_words,
 )
 from .layout import NAMELESS, SIDE, importance
-from .lessons import edit_store, of_a_part
+from .lessons import described, edit_store, of_a_part
 from .text import ids_of, text_encoder, tokenizer
 from .text_to_image import Painter, layout_weight, unet
 
@@ -97,10 +97,7 @@ def job(settings: Settings, pack_dir: Path) -> Job:
     painter = Painter(net, text_encoder(tokens, source_folder / "text_encoder").requires_grad_(False), alphas)
     vae = autoencoder_of(pack_dir)
     latents = edit_latents(settings.data, pack_dir, settings.edits, settings.parts)
-    words = edit_words(
-        settings.data, "captions", tokens, settings.edits, settings.parts,
-        lambda lesson, frame, rng: lesson.captions(frame, rng),
-    )  # fmt: skip
+    words = edit_words(settings.data, "captions", tokens, settings.edits, settings.parts, described)
     layouts = edit_layouts(settings.data, settings.edits, settings.parts)
     store = edit_store(settings.data, settings.edits, settings.parts)
     frames = edit_frames(settings.data, settings.edits, settings.parts)

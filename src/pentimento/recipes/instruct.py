@@ -12,7 +12,6 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from ..data.words import instruction
 from ..diffusion.guidance import dual
 from ..diffusion.objectives import draw_dropped, noise_loss
 from ..diffusion.samplers import euler_ancestral_sample
@@ -21,6 +20,7 @@ from ..training import Job, warm_start
 from .autoencoder import sheet
 from .latents import CAPTIONS, draw_rows, edit_latents, edit_layouts, edit_windows, edit_words, windowed
 from .layout import importance
+from .lessons import asked
 from .text import ids_of, text_encoder, tokenizer
 from .text_to_image import Painter, PainterSettings, layout_weight, unet
 
@@ -71,10 +71,7 @@ def job(settings: Settings, pack_dir: Path) -> Job:
     alphas = cosine_alphas_cumprod(shift=settings.shift)
     painter = Painter(net, text_encoder(tokens, folder / "text_encoder", source_folder / "text_encoder"), alphas)
     latents = edit_latents(settings.data, pack_dir, settings.edits, settings.parts)
-    words = edit_words(
-        settings.data, "instructions", tokens, settings.edits, settings.parts,
-        lambda lesson, frame, rng: [instruction(lesson.words, rng)], windows=False,
-    )  # fmt: skip
+    words = edit_words(settings.data, "instructions", tokens, settings.edits, settings.parts, asked, windows=False)
     layouts = edit_layouts(settings.data, settings.edits, settings.parts)
     frames = edit_windows(settings.data, settings.edits, settings.parts)
     null = ids_of(tokens, [""])[0]

@@ -136,8 +136,7 @@ def job(settings: Settings, pack_dir: Path) -> Job:
     """Warm-starts from pack_dir/judge; exports there."""
     net = JudgeNet(JudgeConfig(FACTORS))
     warm_start(net, pack_dir / "judge")
-    workers = max(settings.workers, 2)
-    edits = lesson_edits(settings.data, settings.edits, workers=workers)
+    edits = lesson_edits(settings.data, settings.edits)
     trips = trips_of(settings.data, pack_dir / "vae", edits, min(settings.trips, settings.edits))
     lessons = Lessons(scene_store(settings.data, settings.scenes), edits, trips)
 

@@ -19,7 +19,7 @@ from tqdm import tqdm
 
 from ..data.close_ups import WHOLE, Frame, close_layout, close_up
 from ..data.scenes import WORLD_VERSION
-from ..data.store import save_whole
+from ..data.store import save_whole, stored
 from ..vision.store import digest
 from .autoencoder import pictures
 from .layout import SIDE
@@ -27,6 +27,7 @@ from .lessons import WINDOW, Lesson, draw_lesson, edit_store, kind_of, whole_lay
 from .text import TOKENS, ids_of
 
 CAPTIONS = 4  # variants of every text
+Write = Callable[[Lesson, Frame, np.random.Generator], list[str]]
 
 
 @dataclass(frozen=True)
@@ -51,12 +52,22 @@ def draw_rows(rng: np.random.Generator, count: int, edits: int, close_ups: float
 
 def edit_frames(data: Path, count: int, parts: float) -> list[Frame]:
     """The frames of the first `count` edits' close-ups."""
-    return _frames(data / f"frames-v{WORLD_VERSION}-{kind_of(parts)}-{count}.npy", lambda x: x.frame(), count, parts)
+    return [Frame(*close) for close, _ in _frames(data, count, parts)]
 
 
 def edit_windows(data: Path, count: int, parts: float) -> list[Frame]:
     """The windows of the first `count` edits; see `windowed`."""
-    return _frames(data / f"windows-v{WORLD_VERSION}-{kind_of(parts)}-{count}.npy", lambda x: x.window(), count, parts)
+    return [Frame(*window) for _, window in _frames(data, count, parts)]
+
+
+def _frames(data: Path, count: int, parts: float) -> list[list[list[float]]]:
+    store = stored(data, f"frames-v{WORLD_VERSION}-{kind_of(parts)}", partial(_frames_of, parts=parts), count)
+    return np.concatenate(store.chunks)[:count].tolist()
+
+
+def _frames_of(seed: int, parts: float) -> np.ndarray:
+    lesson = draw_lesson(seed, parts)
+    return np.array([(f.left, f.top, f.side) for f in (lesson.frame(), lesson.window())])
 
 
 def windowed(cells: np.ndarray, windows: Sequence[Frame]) -> np.ndarray:
@@ -64,13 +75,6 @@ def windowed(cells: np.ndarray, windows: Sequence[Frame]) -> np.ndarray:
     corners = [(round(SIDE * window.top), round(SIDE * window.left)) for window in windows]
     cuts = [np.s_[..., top : top + WINDOW, left : left + WINDOW] for top, left in corners]
     return np.stack([row[cut] for row, cut in zip(cells, cuts, strict=True)])
-
-
-def _frames(path: Path, of: Callable[[Lesson], Frame], count: int, parts: float) -> list[Frame]:
-    if not path.exists():
-        frames = (of(draw_lesson(seed, parts)) for seed in range(count))
-        save_whole(path, np.array([(f.left, f.top, f.side) for f in frames]))
-    return [Frame(*row) for row in np.load(path).tolist()]
 
 
 def edit_latents(data: Path, pack_dir: Path, count: int, parts: float) -> Latents:
@@ -109,24 +113,21 @@ def decoded(vae: Any, z: Tensor) -> Tensor:
 
 
 def edit_words(
-    data: Path, name: str, tokens: "object", count: int, parts: float,
-    write: Callable[[Lesson, Frame, np.random.Generator], list[str]], windows: bool = True,
-) -> np.ndarray:  # fmt: skip
+    data: Path, name: str, tokens: "object", count: int, parts: float, write: Write, windows: bool = True
+) -> np.ndarray:
     """Token ids of what `write` says of each edit in its whole picture, its close-up and, with `windows`, its window,
     CAPTIONS times: int16 (2 or 3 count, CAPTIONS, texts, TOKENS)."""
     vocabulary = hashlib.sha256(repr(sorted(tokens.get_vocab().items())).encode()).hexdigest()[:12]
-    path = data / f"words-{name}-{kind_of(parts)}-{(2 + windows) * count}-{vocabulary}.npy"
-    if not path.exists():
-        frames = [[WHOLE] * count, edit_frames(data, count, parts)]
-        frames += [edit_windows(data, count, parts)] if windows else []
-        made = np.empty((len(frames), count), dtype=object)
-        for seed in tqdm(range(count), desc=f"writing {name}", unit="edit"):
-            lesson, rng = draw_lesson(seed, parts), np.random.default_rng([31, seed])
-            for i, kind in enumerate(frames):
-                texts = [text for _ in range(CAPTIONS) for text in write(lesson, kind[seed], rng)]
-                made[i, seed] = ids_of(tokens, texts).view(CAPTIONS, -1, TOKENS).short().numpy()
-        save_whole(path, np.stack(made.reshape(-1).tolist()))
-    return np.load(path, mmap_mode="r")
+    draw = partial(_words_of, tokens=tokens, parts=parts, write=write, windows=windows)
+    store = stored(data, f"words-{name}-v{WORLD_VERSION}-{kind_of(parts)}-{vocabulary}", draw, count)
+    return np.concatenate(np.concatenate(store.chunks)[:count].swapaxes(0, 1))
+
+
+def _words_of(seed: int, tokens: "object", parts: float, write: Write, windows: bool) -> np.ndarray:
+    lesson, rng = draw_lesson(seed, parts), np.random.default_rng([31, seed])
+    frames = (WHOLE, lesson.frame(), lesson.window())[: 2 + windows]
+    texts = [text for frame in frames for _ in range(CAPTIONS) for text in write(lesson, frame, rng)]
+    return ids_of(tokens, texts).view(len(frames), CAPTIONS, -1, TOKENS).short().numpy()
 
 
 def edit_layouts(data: Path, count: int, parts: float) -> np.ndarray:

@@ -19,7 +19,7 @@ from ..data.edits import Edit, draw_edit, render_edit
 from ..data.part_edits import PartEdit, draw_part_edit
 from ..data.scenes import WORLD_VERSION
 from ..data.store import Store, stored
-from ..data.words import EditWords
+from ..data.words import EditWords, instruction
 from .layout import SIDE, layout, part_layout
 
 WINDOW = 8  # cells
@@ -104,6 +104,16 @@ class PartLesson:
         return [part_captions.training_caption(part_captions.view_of(*side, frame), rng) for side in sides]
 
 
+def described(lesson: Lesson, frame: Frame, rng: np.random.Generator) -> list[str]:
+    """Captions of what a frame shows before and after."""
+    return lesson.captions(frame, rng)
+
+
+def asked(lesson: Lesson, frame: Frame, rng: np.random.Generator) -> list[str]:
+    """The instruction, whatever the frame."""
+    return [instruction(lesson.words, rng)]
+
+
 def of_a_part(seed: int, parts: float) -> bool:
     """Whether the lesson of a seed is a part edit, when a share of all lessons are."""
     return int((seed + 1) * parts) > int(seed * parts)
@@ -121,21 +131,21 @@ def kind_of(parts: float) -> str:
     return f"train-seen-parts{parts:g}" if parts else "train-seen"
 
 
-def edit_store(data: Path, count: int, parts: float, workers: int = 2) -> Store:
+def edit_store(data: Path, count: int, parts: float) -> Store:
     """The pictures of the first `count` lessons: (before, after), uint8 (2, 128, 128, 3) each."""
     name = f"edits-v{WORLD_VERSION}-{kind_of(parts)}-128"
-    return stored(data, name, partial(_pictures, parts=parts), count, workers)
+    return stored(data, name, partial(_pictures, parts=parts), count)
 
 
-def whole_layouts(data: Path, count: int, parts: float, workers: int = 2) -> Store:
+def whole_layouts(data: Path, count: int, parts: float) -> Store:
     """The layouts of the first `count` lessons, uint8 (2, planes, SIDE, SIDE) each: before and after."""
     name = f"layouts-v{WORLD_VERSION}-{kind_of(parts)}-{SIDE}"
-    return stored(data, name, partial(_layouts, parts=parts), count, workers)
+    return stored(data, name, partial(_layouts, parts=parts), count)
 
 
-def part_store(data: Path, count: int, workers: int = 2) -> Store:
+def part_store(data: Path, count: int) -> Store:
     """The pictures of the first `count` part edits: (before, after), uint8 (2, 128, 128, 3) each."""
-    return stored(data, f"part-edits-v{WORLD_VERSION}-train-seen-128", partial(_pictures, parts=1), count, workers)
+    return stored(data, f"part-edits-v{WORLD_VERSION}-train-seen-128", partial(_pictures, parts=1), count)
 
 
 def _pictures(seed: int, parts: float) -> np.ndarray:

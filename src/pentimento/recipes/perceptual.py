@@ -92,7 +92,7 @@ def job(settings: Settings, pack_dir: Path) -> Job:
     net = PerceptualNet(PerceptualConfig(WORDS))
     warm_start(net, pack_dir / "perceptual")
     scenes = scene_store(settings.data, settings.scenes)
-    edits = lesson_edits(settings.data, settings.edits, workers=max(settings.workers, 2))
+    edits = lesson_edits(settings.data, settings.edits)
 
     def sample(ema: nn.Module, path: Path) -> None:
         sheet(batch(scenes, edits, 1 << 40, 32).pixels, 8).save(path)

@@ -23,6 +23,7 @@ from ..training import Job, TrainSettings, warm_start
 from .autoencoder import sheet
 from .latents import CAPTIONS, autoencoder_of, draw_rows, edit_latents, edit_layouts, edit_windows, edit_words, windowed
 from .layout import LayoutHead, Listening, importance
+from .lessons import described
 from .text import WIDTH, ids_of, text_encoder, tokenizer
 
 PROMPTS = (
@@ -150,10 +151,7 @@ def job(settings: Settings, pack_dir: Path) -> Job:
     )
     warm_start(painter.unet, folder / "unet")
     latents = edit_latents(settings.data, pack_dir, settings.edits, settings.parts)
-    words = edit_words(
-        settings.data, "captions", tokens, settings.edits, settings.parts,
-        lambda lesson, frame, rng: lesson.captions(frame, rng),
-    )  # fmt: skip
+    words = edit_words(settings.data, "captions", tokens, settings.edits, settings.parts, described)
     painter.text.requires_grad_(settings.reading)
     layouts = edit_layouts(settings.data, settings.edits, settings.parts)
     windows = edit_windows(settings.data, settings.edits, settings.parts)
