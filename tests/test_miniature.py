@@ -37,6 +37,11 @@ def test_every_file_of_the_pack_has_the_bits_that_its_manifest_names_and_none_is
     assert not [name for name in sizes if name.endswith((".bin", ".pt", ".pth", ".ckpt", ".pkl"))]
 
 
+def test_the_captioner_looks_through_the_pack_s_one_detector() -> None:
+    pack = studio.open_studio().pack
+    assert pack.captioner.net.detector is pack.detector.net
+
+
 def test_words_edit_the_example_and_every_pixel_away_from_the_mask_stays(tmp_path: Path) -> None:
     edited = pentimento.edit(EXAMPLE, "change the cat to a tiger", **QUICK)
     before, after = np.asarray(edited.picture.image), np.asarray(edited.image)

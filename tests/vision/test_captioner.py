@@ -86,7 +86,7 @@ def test_a_saved_captioner_loads_and_says_the_same(tiny: WordCaptioner, tmp_path
     net = tiny.net.half().float()
     captioner.save(net, tmp_path / "words")
     detector.save(net.detector, tmp_path / "eyes")
-    again = captioner.load(tmp_path / "words", tmp_path / "eyes")
+    again = captioner.load(tmp_path / "words", detector.load(tmp_path / "eyes").net)
     assert isinstance(again, Captioner) and again.net.config == tiny.net.config
     image = Image.effect_noise((128, 128), 80)
     assert again.ask(image, "photo of") == tiny.ask(image, "photo of")
@@ -96,4 +96,4 @@ def test_a_captioner_does_not_look_through_another_detector_than_its_own(tiny: W
     captioner.save(tiny.net, tmp_path / "words")
     detector.save(DetectorNet(EYES), tmp_path / "eyes")
     with pytest.raises(PackError, match="another detector"):
-        captioner.load(tmp_path / "words", tmp_path / "eyes")
+        captioner.load(tmp_path / "words", detector.load(tmp_path / "eyes").net)

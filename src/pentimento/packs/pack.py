@@ -253,9 +253,9 @@ class OpenPack:
         if kind == "word_captioner":
             from ..vision import captioner
 
-            return captioner.load(folders["model"], folders["detector"])
+            return captioner.load(folders["model"], self._own("dense_detector", folders["detector"]).net)
         if kind in OWN_KINDS:
-            return import_module(OWN_KINDS[kind]).load(folders["model"])
+            return self._own(kind, folders["model"])
         if kind in HUB_KINDS:
             return getattr(import_module("pentimento.packs.hub"), HUB_KINDS[kind])(folders["model"], self.placement)
         raise PackError(f"the pack {self.name!r} holds a {kind!r}, which this version cannot load: update the library")
@@ -267,6 +267,9 @@ class OpenPack:
                     f"the weights for {role} are not here: put {PROVIDED[wanted.kind]} as safetensors into "
                     f"{self.folder / component}, or into that folder of a pack of your own that has the role"
                 )
+
+    def _own(self, kind: str, folder: Path) -> Any:
+        return self._shared(kind, folder, lambda: import_module(OWN_KINDS[kind]).load(folder))
 
     def _shared(self, kind: str, folder: Path, load: Callable[[], Any]) -> Any:
         key = (kind, folder.resolve())

@@ -16,7 +16,6 @@ from PIL import Image
 from torch import Tensor, nn
 
 from ..errors import PackError
-from . import detector as detectors
 from .detector import DetectorNet, Places, cut, fit, frozen, propose
 from .layers import ImageEncoder, TextBlock
 from .store import digest, read_config, read_weights, write_model
@@ -195,14 +194,14 @@ def save(net: CaptionerNet, folder: Path) -> None:
     write_model(net, seen_through | asdict(net.config), folder, without="detector")
 
 
-def load(folder: Path, detector: Path) -> WordCaptioner:
-    """A captioner from its folder and that of the detector it looks through.
+def load(folder: Path, eyes: DetectorNet) -> WordCaptioner:
+    """A captioner from its folder, and the detector's net that it looks through.
 
     Raises: PackError, also when it learned to look through another detector.
     """
-    config, eyes = read_config(folder, KIND), detectors.load(detector).net
+    config = read_config(folder, KIND)
     if config.pop("detector", None) != digest(eyes):
-        raise PackError(f"the captioner in {folder} looks through another detector than {detector}: train it again")
+        raise PackError(f"the captioner in {folder} looks through another detector than the pack's: train it again")
     net = CaptionerNet(CaptionerConfig(**frozen(config)), eyes)
     read_weights(net, folder, has="detector")
     return WordCaptioner(net)
