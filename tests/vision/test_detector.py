@@ -49,6 +49,15 @@ def test_no_boxes_are_an_empty_target() -> None:
     assert targets.heat.shape == (0, 32, 32) and not targets.weight.any()
 
 
+def test_a_small_box_counts_as_much_as_a_large_one_around_it() -> None:
+    large, small = (8.0, 8.0, 120.0, 120.0), (30.0, 70.0, 48.0, 80.0)
+    alone = [encode([box], 32, 4).weight for box in (large, small)]
+    assert [round(float(weight.sum()), 4) for weight in alone] == [1.0, 1.0]
+    both = encode([large, small], 32, 4)
+    of_small = (both.offsets[0] < 6) & (alone[1] > 0)  # its left edge is near
+    assert both.weight[18, 9] > 0 and abs(both.weight[of_small].sum() - 1) < 0.3
+
+
 def test_suppression_keeps_the_better_of_two_alike_and_all_that_are_apart() -> None:
     boxes = torch.tensor([[0.0, 0, 10, 10], [1, 0, 11, 10], [20, 0, 30, 10]])
     assert suppress(boxes, torch.tensor([0.5, 0.9, 0.1])).tolist() == [1, 2]

@@ -458,8 +458,7 @@ def loss(model: nn.Module, batch: Batch, generator: torch.Generator) -> Tensor:
     focus = (places.centre.sigmoid() - batch.centre).detach().square()
     heat = F.binary_cross_entropy_with_logits(places.centre, batch.centre, reduction="none")
     centre_loss = (focus * heat).sum() / (batch.centre == 1).sum().clamp_min(1)
-    weight = batch.weight * (batch.weight > 0.2)
-    box_loss = ((1 - giou(places.offsets, batch.offsets)) * weight).sum() / weight.sum().clamp_min(1)
+    box_loss = ((1 - giou(places.offsets, batch.offsets)) * batch.weight).sum() / batch.weight.sum().clamp_min(1)
     stuff_loss = F.binary_cross_entropy_with_logits(places.stuff, batch.stuff)
 
     kept = batch.answers[..., 0] >= 0  # (b, m)

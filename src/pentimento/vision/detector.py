@@ -135,16 +135,21 @@ class Targets(NamedTuple):
 
     heat: np.ndarray  # (n, g, g) in [0, 1], 1 in the cell that holds a box's centre
     offsets: np.ndarray  # (4, g, g) in cells, > 0
-    weight: np.ndarray  # (g, g) in [0, 1], how much the offsets of a cell count
+    weight: np.ndarray  # (g, g) in [0, 1], how much the offsets of a cell count: 1 in all for each box
+
+
+LEAST_HEAT = 0.2  # of a cell that says anything of a box's edges
 
 
 def encode(boxes: Sequence[tuple[float, float, float, float]], grid: int, stride: int) -> Targets:
     """Boxes in pixels to targets: a Gaussian for each box, a sixth of its size wide, and offsets around it.
 
-    A cell that two boxes want belongs to the one whose Gaussian is higher there.
+    A cell that two boxes want belongs to the one whose Gaussian is higher there. Small boxes count as much as large
+    ones, though they own a few cells only: or lips would be told a scarf's size.
     """
     heat = np.zeros((len(boxes), grid, grid), np.float32)
     offsets, weight = np.ones((4, grid, grid), np.float32), np.zeros((grid, grid), np.float32)
+    owner = np.full((grid, grid), -1)
     cells = np.arange(grid, dtype=np.float32)
     for i, (left, top, right, bottom) in enumerate(boxes):
         column, row = (min(int((a + b) / 2 / stride), grid - 1) for a, b in ((left, right), (top, bottom)))
@@ -152,11 +157,14 @@ def encode(boxes: Sequence[tuple[float, float, float, float]], grid: int, stride
         heat[i] = np.exp(-0.5 * (((cells - column) / sx) ** 2 + (((cells - row) / sy) ** 2)[:, None]))
         heat[i][heat[i] < 0.05] = 0
         mine = heat[i] > weight
-        weight[mine] = heat[i][mine]
+        weight[mine], owner[mine] = heat[i][mine], i
         x, y = np.broadcast_to(cells + 0.5, (grid, grid)), np.broadcast_to((cells + 0.5)[:, None], (grid, grid))
         edges = (x - left / stride, y - top / stride, right / stride - x, bottom / stride - y)
         for side, distance in enumerate(edges):
             offsets[side][mine] = np.maximum(distance[mine], 0.05)
+    weight[weight <= LEAST_HEAT] = 0
+    for i in range(len(boxes)):
+        weight[owner == i] /= max(float(weight[owner == i].sum()), 1.0)
     return Targets(heat, offsets, weight)
 
 
