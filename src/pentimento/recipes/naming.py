@@ -2,6 +2,7 @@
 
 from ..data.portraits import FOODS, FURNITURE, PERSONS, WALL_NOUNS, WORN
 from ..data.vocabulary import COLOURS, MATERIALS, NOUNS, WEARABLES
+from ..language import lexicon
 
 SYNONYMS = {
     "cat": ("kitty", "kitten"), "dog": ("puppy",), "rabbit": ("bunny",), "bicycle": ("bike",), "car": ("automobile",),
@@ -26,7 +27,8 @@ STUFF = {
     "wall": ("wall", "walls"), "floor": ("floor",),
 }  # fmt: skip
 _WORN_WORDS = {word.split(" ")[-1] for name in WEARABLES for word in (name, *WEAR_SYNONYMS.get(name, ()))}
-PART_WORDS = frozenset(_WORN_WORDS - set(NOUNS) | {"plate", "plates", "dish"})
+_SINGULAR = _WORN_WORDS - set(NOUNS) | {"plate", "dish"}
+PART_WORDS = frozenset(_SINGULAR | set(map(lexicon.plural, _SINGULAR)))
 """Last words of phrases whose middles stand in a heat map of their own: what is worn, and the plate round the food.
 
 All other phrases mean things. So what lies within a thing, or around it, does not hide the thing's middle.
