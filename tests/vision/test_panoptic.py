@@ -8,23 +8,25 @@ import pytest
 import torch
 from PIL import Image
 
+import pentimento
 from pentimento.data.scenes import Scene, Thing, draw_scene
 from pentimento.data.segments import SURFACES, true_segments
+from pentimento.errors import PackError, TrainingError
 from pentimento.recipes import detector, panoptic
 from pentimento.roles import Panoptic
 from pentimento.vision import panoptic as model
+from pentimento.vision.detector import DetectorNet, load
 from pentimento.vision.panoptic import CentrePanoptic, PanopticNet, Regions, alone, parts
 
-SMALL = replace(
-    panoptic.config(), scene_widths=(16, 24, 32, 32), fused=16, crop=32, widths=(16, 24, 32, 32), blocks=(1, 1, 1, 1)
-)
+SMALL = replace(panoptic.config(), scene_widths=(16, 24, 32, 32), fused=16)
+EYES = replace(detector.config(), scene_widths=(16, 24, 32, 32), crop=32, widths=(16, 24, 32, 32), blocks=(1, 1, 1, 1))
 TWINS = Scene(1, (Thing("cat", 0.35, 0.6, 0.4), Thing("cat", 0.6, 0.62, 0.4)))
 
 
 def untrained(seed: int = 0) -> CentrePanoptic:
     """A small net whose last layer is not nothing, so that it sees many middles."""
     torch.manual_seed(seed)
-    net = PanopticNet(SMALL)
+    net = PanopticNet(SMALL, DetectorNet(EYES))
     torch.nn.init.normal_(net.out.weight)
     torch.nn.init.zeros_(net.out.bias)
     return CentrePanoptic(net.eval().requires_grad_(False))
@@ -73,7 +75,9 @@ def test_segments_have_the_pictures_size_and_do_not_overlap(size: tuple[int, int
 
 def test_a_net_that_has_seen_nothing_finds_no_thing() -> None:
     torch.manual_seed(0)
-    found = CentrePanoptic(PanopticNet(SMALL).eval()).segments(Image.effect_noise((64, 64), 90).convert("RGB"))
+    found = CentrePanoptic(PanopticNet(SMALL, DetectorNet(EYES)).eval()).segments(
+        Image.effect_noise((64, 64), 90).convert("RGB")
+    )
     assert {segment.label for segment in found} <= set(SURFACES)
 
 
@@ -87,7 +91,7 @@ def test_a_crop_shows_one_thing_and_no_other() -> None:
 def test_a_saved_model_loads_and_sees_the_same(tmp_path: Path) -> None:
     seen = untrained()
     model.save(seen.net.half().float(), tmp_path)
-    again = model.load(tmp_path)
+    again = model.load(tmp_path, seen.net.detector)
     assert isinstance(again, Panoptic) and again.net.config == SMALL
     image = Image.fromarray(detector.look_at(3, "validation").image)
     for one, other in zip(seen.segments(image), again.segments(image), strict=True):
@@ -96,7 +100,8 @@ def test_a_saved_model_loads_and_sees_the_same(tmp_path: Path) -> None:
 
 def test_two_pictures_are_learned_by_heart() -> None:
     torch.manual_seed(0)
-    net = PanopticNet(SMALL).train()
+    trained = Path(pentimento.__file__).parent / "packs" / "miniature" / "detector"
+    net = PanopticNet(SMALL, load(trained).net).train()
     seen = panoptic.batch(4, 7, 2, "validation")
     optimizer = torch.optim.AdamW(net.parameters(), 4e-3)
     losses = []
@@ -119,19 +124,25 @@ def test_two_pictures_are_learned_by_heart() -> None:
     assert true <= names
 
 
-def test_the_recipe_is_pure_reaches_every_weight_and_begins_with_the_detectors_encoders(tmp_path: Path) -> None:
+def test_the_recipe_is_pure_reaches_every_weight_and_begins_with_the_detectors_encoder(tmp_path: Path) -> None:
+    with pytest.raises(TrainingError, match="train that first"):
+        panoptic.job(panoptic.Settings(), tmp_path)
     eyes = detector.job(detector.Settings(), tmp_path)
     eyes.export(eyes.model, tmp_path)
     job = panoptic.job(panoptic.Settings(), tmp_path)
-    for name, weight in eyes.model.encoder.state_dict().items():
+    for name, weight in eyes.model.scene.state_dict().items():
         assert torch.equal(weight.half().float() if weight.is_floating_point() else weight,
-                           job.model.encoder.state_dict()[name])  # fmt: skip
+                           job.model.scene.state_dict()[name])  # fmt: skip
     first, again = job.batch(1, 2), job.batch(1, 2)
     assert all(torch.equal(a, b) for a, b in zip(first, again, strict=True))
+    before = {name: value.clone() for name, value in job.model.detector.state_dict().items()}
     job.loss(job.model.train(), first, torch.Generator().manual_seed(0)).backward()
-    assert not [name for name, p in job.model.named_parameters() if p.grad is None]
+    assert not [name for name, p in job.model.named_parameters() if p.requires_grad and p.grad is None]
+    assert all(torch.equal(before[name], value) for name, value in job.model.detector.state_dict().items())
     job.export(job.model, tmp_path)
-    model.load(tmp_path / panoptic.FOLDER)
+    model.load(tmp_path / panoptic.FOLDER, job.model.detector)
+    with pytest.raises(PackError, match="another detector"):
+        model.load(tmp_path / panoptic.FOLDER, DetectorNet(EYES))
 
 
 def test_every_surface_of_the_world_has_a_name() -> None:
@@ -141,9 +152,6 @@ def test_every_surface_of_the_world_has_a_name() -> None:
     assert not set(SURFACES) & set(panoptic.NOUNS)
 
 
-def test_a_config_of_another_width_does_not_take_the_detectors_encoders(tmp_path: Path) -> None:
-    eyes = detector.job(detector.Settings(), tmp_path)
-    eyes.export(eyes.model, tmp_path)
-    assert panoptic.begin_with_detector(PanopticNet(panoptic.config()), tmp_path / detector.FOLDER)
-    assert not panoptic.begin_with_detector(PanopticNet(SMALL), tmp_path / detector.FOLDER)
-    assert not panoptic.begin_with_detector(PanopticNet(SMALL), tmp_path / "nothing")
+def test_a_config_of_another_width_does_not_take_the_detectors_encoder() -> None:
+    assert panoptic.begin_with_detector(PanopticNet(panoptic.config(), DetectorNet(detector.config())))
+    assert not panoptic.begin_with_detector(PanopticNet(SMALL, DetectorNet(detector.config())))

@@ -38,7 +38,7 @@ ROLES: Mapping[str, Role] = {
     "planner": Role(kind="tagger", components={"model": "language"}),
     "detector": Role(kind="dense_detector", components={"model": "detector"}),
     "segmenter": Role(kind="crop_segmenter", components={"model": "segmenter"}),
-    "panoptic": Role(kind="centre_panoptic", components={"model": "panoptic"}),
+    "panoptic": Role(kind="centre_panoptic", components={"model": "panoptic", "detector": "detector"}),
     "captioner": Role(kind="word_captioner", components={"model": "captioner", "detector": "detector"}),
     "clip": Role(kind="clip", components={"model": "clip"}),
     "judge": Role(kind="factor_judge", components={"model": "judge"}),

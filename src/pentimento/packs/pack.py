@@ -37,7 +37,6 @@ OWN_KINDS: Mapping[str, str] = {
     "chat": "pentimento.language.chat",
     "dense_detector": "pentimento.vision.detector",
     "crop_segmenter": "pentimento.vision.segmenter",
-    "centre_panoptic": "pentimento.vision.panoptic",
     "clip": "pentimento.vision.clip",
     "factor_judge": "pentimento.vision.judge",
     "perceptual": "pentimento.vision.perceptual",
@@ -45,6 +44,11 @@ OWN_KINDS: Mapping[str, str] = {
     "inception_v3": "pentimento.vision.inception",
 }
 """Kinds whose module has `load(folder)`; these models are small and stay in fp32 on the CPU."""
+
+SEEING_KINDS: Mapping[str, str] = {
+    "word_captioner": "pentimento.vision.captioner", "centre_panoptic": "pentimento.vision.panoptic",
+}  # fmt: skip
+"""Kinds whose module has `load(folder, eyes)`: they look through the net of the pack's detector."""
 
 CHAT_KINDS = ("chat", "transformers_chat")
 """Kinds whose planner is a `language.chat.Chat`."""
@@ -250,10 +254,9 @@ class OpenPack:
             from ..language import tagger
 
             return tagger.Tagger(tagger.load(folders["model"]))
-        if kind == "word_captioner":
-            from ..vision import captioner
-
-            return captioner.load(folders["model"], self._own("dense_detector", folders["detector"]).net)
+        if kind in SEEING_KINDS:
+            eyes = self._own("dense_detector", folders["detector"]).net
+            return import_module(SEEING_KINDS[kind]).load(folders["model"], eyes)
         if kind in OWN_KINDS:
             return self._own(kind, folders["model"])
         if kind in HUB_KINDS:

@@ -1,8 +1,8 @@
 """The panoptic model: pictures to things and surfaces, on scenes drawn while it trains, seen as the detector sees them.
 
 Close-ups are among them: a person or a house is one thing there, whatever its parts. Plates are not, since their
-tables have no name among the surfaces. It begins with the encoders of the pack's detector, which already tell nouns
-apart, where the pack has one.
+tables have no name among the surfaces. It looks at crops through the pack's detector, which already tells nouns apart,
+and begins with that one's encoder of scenes.
 """
 
 from functools import partial
@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from ..data.segments import SMALLEST, SURFACES, surface_name
 from ..data.vocabulary import NOUNS
-from ..errors import PackError
+from ..errors import PackError, TrainingError
 from ..training import Job, TrainSettings, warm_start
 from ..vision import detector, panoptic
 from ..vision.panoptic import STRIDE, CentrePanoptic, PanopticConfig, PanopticNet, alone
@@ -137,7 +137,7 @@ def loss(model: nn.Module, batch: Batch, generator: torch.Generator) -> Tensor:
     picked, numbers = torch.nonzero(batch.which >= 0, as_tuple=True)
     crops = alone(
         pictures[picked], batch.owners[picked], batch.which[picked, numbers], batch.boxes[picked, numbers],
-        model.config.crop,
+        model.detector.config.crop,
     )  # fmt: skip
     noun_loss = F.cross_entropy(model.names(crops), batch.nouns[picked, numbers], reduction="sum") / max(len(picked), 1)
     return 4 * class_loss + 0.3 * middle_loss + 0.1 * offset_loss + noun_loss
@@ -167,22 +167,22 @@ def sample(net: nn.Module, path: Path) -> None:
 
 
 def job(settings: Settings, pack_dir: Path) -> Job:
-    net = PanopticNet(config())
+    """Raises: TrainingError when the pack has no detector yet."""
+    try:
+        eyes = detector.load(pack_dir / detector_recipe.FOLDER).net
+    except PackError as error:
+        raise TrainingError(f"the panoptic model looks through the detector ({error}): train that first") from error
+    net = PanopticNet(config(), eyes)
     if not warm_start(net, pack_dir / FOLDER):
-        begin_with_detector(net, pack_dir / detector_recipe.FOLDER)
+        begin_with_detector(net)
     fresh = partial(batch, settings.crops, first=1_000_000 * settings.seed, portraits=settings.portraits)
     return Job(net, fresh, loss, export, sample)
 
 
-def begin_with_detector(net: PanopticNet, folder: Path) -> bool:
-    """Copy both encoders of the detector in `folder` into `net`; False where there is none, or one of other widths."""
-    try:
-        eyes = detector.load(folder).net
-    except PackError:
-        return False
-    same = ("scene_widths", "scene_blocks", "widths", "blocks")
-    if any(getattr(eyes.config, name) != getattr(net.config, name) for name in same):
+def begin_with_detector(net: PanopticNet) -> bool:
+    """Copy its detector's encoder of scenes into `net`; False where that is of other widths."""
+    eyes = net.detector
+    if any(getattr(eyes.config, name) != getattr(net.config, name) for name in ("scene_widths", "scene_blocks")):
         return False
     net.scene.load_state_dict(eyes.scene.state_dict())
-    net.encoder.load_state_dict(eyes.encoder.state_dict())
     return True

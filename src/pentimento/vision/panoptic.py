@@ -3,7 +3,7 @@
 Mask2Former's role (InstructGIE Eq. 7) in the miniature. Its matching of queries takes days to learn from nothing. Here
 every pixel says which surface it shows, or that it shows a thing, and then where the middle of that thing is
 (Panoptic-DeepLab, Cheng et al. 2020). So things come apart where they touch, and no pixel belongs to two. What a thing
-is called is told from a crop of it, as the detector does, with the other things greyed out.
+is called is told from a crop of it, with the other things greyed out, through the eyes of a trained detector.
 """
 
 from dataclasses import asdict, dataclass
@@ -16,10 +16,11 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor, nn
 
+from ..errors import PackError
 from ..values import Segment
-from .detector import cut, fit, frozen
+from .detector import DetectorNet, cut, fit, frozen
 from .layers import ConvNorm, Fuse, ImageEncoder
-from .store import read_config, read_weights, write_model
+from .store import digest, read_config, read_weights, write_model
 
 KIND = "centre_panoptic"
 STRIDE = 2  # pixels a cell
@@ -28,7 +29,7 @@ STEM = 24  # channels of `ImageEncoder`'s first map
 
 @dataclass(frozen=True)
 class PanopticConfig:
-    """What builds a `PanopticNet`. The widths are the detector's, whose encoders it can begin with."""
+    """What builds a `PanopticNet`. The widths are the detector's, whose encoder of scenes it can begin with."""
 
     nouns: tuple[str, ...]
     surfaces: tuple[str, ...]
@@ -36,9 +37,6 @@ class PanopticConfig:
     scene_widths: tuple[int, ...] = (32, 64, 96, 128)
     scene_blocks: tuple[int, ...] = (1, 1, 1, 1)
     fused: int = 40
-    crop: int = 48  # pixels of a thing
-    widths: tuple[int, ...] = (48, 96, 160, 224)
-    blocks: tuple[int, ...] = (1, 2, 2, 1)
     threshold: float = 0.2  # how likely a middle must be, in [0, 1]
     apart: int = 3  # cells on each side of a middle in which there is no other
     smallest: int = 30  # pixels of a segment of the net's picture; what is smaller is not told
@@ -54,20 +52,30 @@ class Regions(NamedTuple):
 
 
 class PanopticNet(nn.Module):
-    """Pictures (b, 3, side, side) in [-1, 1] to `Regions`, crops of things to nouns."""
+    """Pictures (b, 3, side, side) in [-1, 1] to `Regions`, crops of things to nouns.
 
-    def __init__(self, config: PanopticConfig):
+    Crops are seen through a trained detector's encoder, which is not trained any further: its norms keep their
+    statistics.
+    """
+
+    def __init__(self, config: PanopticConfig, detector: DetectorNet):
         super().__init__()
         self.config = config
+        self.detector = detector.eval().requires_grad_(False)
         self.scene = ImageEncoder(config.scene_widths, config.scene_blocks)
         self.fuse = Fuse((STEM, *config.scene_widths), config.fused)
         self.last = ConvNorm(config.fused, config.fused)
         self.out = nn.Conv2d(config.fused, 4 + len(config.surfaces), 1)
-        self.encoder = ImageEncoder(config.widths, config.blocks)
-        self.noun = nn.Linear(config.widths[-1], len(config.nouns))
+        width = detector.config.widths[-1]
+        self.noun = nn.Sequential(nn.Linear(width, width), nn.GELU(), nn.Linear(width, len(config.nouns)))
         with torch.no_grad():  # no middles and no offsets at first; surfaces from the first step on
             self.out.weight[:3] = 0
             self.out.bias.copy_(torch.tensor([-4.0] + [0.0] * (3 + len(config.surfaces))))  # type: ignore[union-attr]
+
+    def train(self, mode: bool = True) -> "PanopticNet":
+        super().train(mode)
+        self.detector.eval()
+        return self
 
     def forward(self, pictures: Tensor) -> Regions:
         x = self.scene.stem(pictures)
@@ -79,8 +87,8 @@ class PanopticNet(nn.Module):
         return Regions(out[:, 3:], out[:, 0], out[:, 1:3] * 8)
 
     def names(self, crops: Tensor) -> Tensor:
-        """Logits (n, nouns) of crops (n, 3, crop, crop)."""
-        return self.noun(self.encoder(crops)[-1].mean((2, 3))).float()
+        """Logits (n, nouns) of crops (n, 3, crop, crop), of the detector's size."""
+        return self.noun(self.detector.encoder(crops)[-1].mean((2, 3))).float()
 
 
 def alone(pictures: Tensor, owners: Tensor, which: Tensor, boxes: Tensor, side: int) -> Tensor:
@@ -184,7 +192,11 @@ class CentrePanoptic:
         which = torch.arange(count, device=owners.device)
         boxes = torch.stack([box_around(owners == number) for number in which])
         crops = alone(
-            picture.expand(count, -1, -1, -1), owners.expand(count, -1, -1), which, boxes, self.net.config.crop
+            picture.expand(count, -1, -1, -1),
+            owners.expand(count, -1, -1),
+            which,
+            boxes,
+            self.net.detector.config.crop,
         )
         likely, nouns = self.net.names(crops).softmax(-1).max(-1)
         return [(self.net.config.nouns[noun], p) for noun, p in zip(nouns.tolist(), likely.tolist(), strict=True)]
@@ -197,13 +209,21 @@ def box_around(mask: Tensor) -> Tensor:
 
 
 def save(net: PanopticNet, folder: Path) -> None:
-    """Write config.json and model.safetensors (fp16)."""
-    write_model(net, {"kind": KIND} | asdict(net.config), folder)
+    """Write config.json and model.safetensors (fp16) without the detector, which has a folder of its own."""
+    seen_through = {"kind": KIND, "detector": digest(net.detector)}
+    write_model(net, seen_through | asdict(net.config), folder, without="detector")
 
 
-def load(folder: Path) -> CentrePanoptic:
-    """A panoptic model from its folder. Raises: PackError."""
+def load(folder: Path, eyes: DetectorNet) -> CentrePanoptic:
+    """A panoptic model from its folder, and the detector's net that it looks through.
+
+    Raises: PackError, also when it learned to look through another detector.
+    """
     config = read_config(folder, KIND)
-    net = PanopticNet(PanopticConfig(**frozen(config)))
-    read_weights(net, folder)
+    if config.pop("detector", None) != digest(eyes):
+        raise PackError(
+            f"the panoptic model in {folder} looks through another detector than the pack's: train it again"
+        )
+    net = PanopticNet(PanopticConfig(**frozen(config)), eyes)
+    read_weights(net, folder, has="detector")
     return CentrePanoptic(net)
