@@ -249,6 +249,13 @@ def test_an_unknown_kind_is_named(folder):
         _ = opened(folder).planner
 
 
+@pytest.mark.parametrize(("role", "kind"), [("captioner", "word_captioner"), ("panoptic", "centre_panoptic")])
+def test_what_looks_through_a_detector_asks_for_one(folder, role, kind):
+    seal(folder, "tiny", "2", tiny.ROLES | {role: Role(kind=kind, components={"model": "clip"})})
+    with pytest.raises(PackError, match="needs a component 'detector'"):
+        opened(folder).load(role)
+
+
 def test_an_unknown_pack_is_refused_with_the_names_of_those_there_are(tmp_path):
     with pytest.raises(PackError, match="no pack is called 'giant': take miniature, sd15"):
         open_pack("giant")

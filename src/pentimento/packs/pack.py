@@ -255,6 +255,8 @@ class OpenPack:
 
             return tagger.Tagger(tagger.load(folders["model"]))
         if kind in SEEING_KINDS:
+            if "detector" not in folders:
+                raise PackError(f"a {kind!r} in the pack {self.name!r} needs a component 'detector': name its folder")
             eyes = self._own("dense_detector", folders["detector"]).net
             return import_module(SEEING_KINDS[kind]).load(folders["model"], eyes)
         if kind in OWN_KINDS:
