@@ -9,7 +9,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-export PACK=${PACK:-runs/miniature} VERSION=${VERSION:-4}
+export PACK=${PACK:-runs/miniature} VERSION=${VERSION:-5}
 OUT=${OUT:-out/bench/miniature}
 WORKERS=${WORKERS:-0}
 PYTHON=${PYTHON:-python}
@@ -53,6 +53,7 @@ train perceptual "${PERCEPTUAL:-15}"
 
 finish # only a sealed pack can be opened
 bench tune
+cp "$OUT/defaults.json" "$PACK/"
 finish # now with those defaults
 bench pack
 bench instructedit

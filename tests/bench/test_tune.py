@@ -133,7 +133,7 @@ def test_methods_can_be_tuned_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     pack = bench_pack(folder=tmp_path)
     told = bench.run("tune", pack, tmp_path / "out", n=1, only=("instructpix2pix",))
     assert list(told) == ["instructpix2pix"] and not (tmp_path / "out" / "tune-instructedit.json").exists()
-    assert list(json.loads((tmp_path / "defaults.json").read_text())) == ["instructpix2pix"]
+    assert list(json.loads((tmp_path / "out" / "defaults.json").read_text())) == ["instructpix2pix"]
     told = bench.run("tune", pack, tmp_path / "out", n=1)
     report = json.loads((tmp_path / "out" / "tune-instructedit.json").read_text())
     assert len(report["trials"]) == 2 and report["trials"][0] == told["instructedit"]

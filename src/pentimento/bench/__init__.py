@@ -7,7 +7,7 @@ instructgie-table1, -table2  InstructGIE on visual prompts, in its domain and ou
 erf           effective receptive fields of three kinds of encoder: InstructGIE's Fig. 3; n are visual prompts
 pack          every model of a pack by itself
 judge         how far the judge can be trusted
-tune          settings chosen on validation, written into the pack folder's defaults.json
+tune          settings chosen on validation, in defaults.json: put it into a pack's folder before sealing
 card          figures of earlier reports, written into the pack folder's scores.json
 """
 
@@ -138,7 +138,7 @@ def _tune(pack: Any, output: Path, n: int, seed: int, watch: Any, only: Sequence
             continue
         head = {"protocol": tune.PROTOCOL, "pack": pack.name, "pack hash": pack.hash, "n": n, "seed": seed}
         _written(output / f"tune-{method}.json", {**head, "trials": [trial.to_json() for trial in trials]})
-        tune.write_defaults(Path(pack.folder), method, trials[0].settings)
+        tune.write_defaults(output, method, trials[0].settings)
         told[method] = trials[0].to_json()
     reports = {path.stem.removeprefix("tune-"): json.loads(path.read_text()) for path in output.glob("tune-*.json")}
     write_whole(output / "tuning.md", tune.markdown(dict(sorted(reports.items()))))

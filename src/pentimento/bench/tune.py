@@ -201,7 +201,7 @@ def _outside(task: Task, picture: np.ndarray) -> float:
 
 
 def write_defaults(folder: Path, method: str, settings: Mapping[str, Any]) -> Path:
-    """Write settings into the pack folder's defaults.json, beside those of other methods; sealing reads it.
+    """Write settings into a folder's defaults.json, beside those of other methods; sealing reads it from a pack's.
 
     Raises: PackError when the file that is there is no JSON.
     """
