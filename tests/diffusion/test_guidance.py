@@ -1,6 +1,8 @@
+import pytest
 import torch
+from torch import Tensor
 
-from pentimento.diffusion.guidance import classifier_free, dual
+from pentimento.diffusion.guidance import classifier_free, dual, dual_nulls, rows_of_dual
 from toy import CHANNELS, ToyDiffusion, denoiser_network
 
 T = torch.tensor([400])
@@ -57,3 +59,23 @@ def test_dual_guidance_one_and_one_computes_only_the_conditional_branch() -> Non
     plain = model.denoise(torch.cat([x, image], dim=1), T, text)
     assert torch.equal(dual(model.denoise, text, null, image, 1.0, 1.0)(x, T), plain)
     assert model.calls == [1, 1]
+
+
+@pytest.mark.parametrize(("text_scale", "image_scale"), [(7.5, 1.5), (7.5, 1.0), (2.0, 2.0), (1.0, 1.0)])
+def test_the_null_branches_are_dual_guidance_without_its_instruction_at_no_more_cost(
+    text_scale: float, image_scale: float
+) -> None:
+    rows = []
+
+    def denoise(x: Tensor, t: Tensor, states: Tensor) -> Tensor:
+        rows.append(len(x))
+        return x[:, :4] * states.mean((1, 2)).view(-1, 1, 1, 1) + x[:, 4:]
+
+    text, null = torch.full((1, 3, 8), 0.7), torch.full((1, 3, 8), 0.2)
+    x, image, t = torch.randn(2, 4, 5, 5), torch.randn(1, 4, 5, 5), torch.tensor([3, 9])
+    whole = dual(denoise, text, null, image, text_scale, image_scale)(x, t)
+    told = denoise(torch.cat([x, image.expand(2, -1, -1, -1)], 1), t, text.expand(2, -1, -1))
+    rows.clear()
+    rest = dual_nulls(denoise, null, image.expand(2, -1, -1, -1), text_scale, image_scale)(x, t)
+    assert torch.allclose(text_scale * told + rest, whole, atol=1e-5)
+    assert sum(rows) == 2 * (rows_of_dual(text_scale, image_scale) - 1)

@@ -52,20 +52,28 @@ def dual_nulls(denoise: Denoise, null: Tensor, image: Tensor, text_scale: float,
     """The part of `dual` that the instruction has no say in: all of it but text_scale * eps_text, with the pictures'
     latents `image` (b, c, h, w), one for each row."""
 
+    weights = image_scale - text_scale, 1 - image_scale
+
     def noise(x: Tensor, t: Tensor) -> Tensor:
-        rows = torch.cat([torch.cat([x, image], dim=1), torch.cat([x, torch.zeros_like(image)], dim=1)])
-        eps_image, eps_uncond = denoise(rows, t.repeat(2), null.expand(len(rows), -1, -1)).chunk(2)
-        return (image_scale - text_scale) * eps_image + (1 - image_scale) * eps_uncond
+        if not any(weights):
+            return torch.zeros_like(x)
+        rows = torch.cat([x, image], dim=1), torch.cat([x, torch.zeros_like(image)], dim=1)
+        return _mix(denoise, t, [(weight, row, null) for weight, row in zip(weights, rows, strict=True)])
 
     return noise
 
 
+def rows_of_dual(text_scale: float, image_scale: float) -> int:
+    """The branches that `dual` computes, its instruction's among them: 1, 2 or 3."""
+    return 1 + (image_scale != text_scale) + (image_scale != 1)
+
+
 def _mix(denoise: Denoise, t: Tensor, branches: Sequence[tuple[float, Tensor, Tensor]]) -> Tensor:
-    """The weighted sum of the branches (weight, x, text); a lone branch of weight 1 comes back untouched."""
+    """The weighted sum of the branches (weight, x, text), not all of weight 0; a lone one of weight 1 is untouched."""
     branches = [branch for branch in branches if branch[0] != 0]
     x = torch.cat([x for _, x, _ in branches])
     text = torch.cat([text.expand(len(x), -1, -1) for _, x, text in branches])
     eps = denoise(x, t.repeat(len(branches)), text).chunk(len(branches))
-    if len(branches) == 1:
+    if [weight for weight, *_ in branches] == [1]:
         return eps[0]
     return sum((weight * part for (weight, _, _), part in zip(branches, eps, strict=True)), torch.zeros_like(eps[0]))
