@@ -24,7 +24,7 @@ from ..editors.planned import everywhere
 from ..errors import RequestError
 from ..learned import load_learned, save_learned
 from ..roles import Clip, Diffusion, Pack
-from ..training import Job, train
+from ..training import Job, images_done, train
 from ..values import Learned, Pair
 from .direction import alike_in_pictures, alike_in_words
 from .initial import initial_words
@@ -76,7 +76,8 @@ def learn(
     """Learn an instruction from pairs and write it to `output`, a .safetensors file.
 
     The run folder (`output` with the ending .learning, unless named) holds checkpoints, the loss log and what
-    `watching` wrote; the same call goes on where it was broken off.
+    `watching` wrote; the same call goes on where it was broken off. `about` says whether the learning is "finished",
+    and after how many steps of each part it was written ("steps done"): a stopped one is written as well.
     Raises: RequestError for no pairs; PackError for a missing role; TrainingError when the run folder belongs to other
     settings.
     """
@@ -144,7 +145,7 @@ def learning_job(
             value = value - settings.clip_weight * alike(slots, x_t, eps, t, batch.pairs).sum()
         return value * settings.passes  # of which the loop takes the mean
 
-    def learned(brush: Any) -> Learned:
+    def learned(brush: Any, done: int) -> Learned:
         slots = brush.slots()
         keys, values = (
             tuple(a.detach().float().cpu().numpy() for a in arrays) for arrays in (slots.keys, slots.values)
@@ -152,6 +153,8 @@ def learning_job(
         about = {
             **settings.model_dump(mode="json"),
             "pairs": len(pairs),
+            "steps done": done,
+            "finished": done >= settings.steps,
             "losses": _losses(run_dir),
             "held out": scores_of(run_dir),
         }
@@ -159,14 +162,15 @@ def learning_job(
 
     def sample(brush: Any, path: Path) -> None:
         if watching is not None:
-            watching.look(learned(brush), int(path.stem) // parts, run_dir, path)
+            done = int(path.stem) // parts
+            watching.look(learned(brush, done), done, run_dir, path)
 
     return Job(
         model=Brush(start, parts, settings.scaled),
         batch=batch,
         loss=loss,
         parts=settings.passes,
-        export=lambda brush, folder: save_learned(learned(brush), folder / output.name),
+        export=lambda brush, folder: save_learned(learned(brush, images_done(run_dir) // parts), folder / output.name),
         sample=sample if watching is not None else None,
     )
 
