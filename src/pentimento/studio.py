@@ -203,7 +203,7 @@ def learn(
     Raises:
         RequestError: pairs, settings or the place cannot be used.
         PackError: a role is missing.
-        TrainingError: the run folder belongs to other settings.
+        TrainingError: the run folder belongs to another learning, or has done more steps than are asked for.
     """
     from .learning import Watching, read_pairs, settings_for
     from .learning import learn as learn_instruction

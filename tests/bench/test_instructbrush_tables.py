@@ -134,6 +134,14 @@ def test_what_another_process_is_at_is_left_to_it(tmp_path: Path, small: list[st
     assert after["groups"]["TOP-Bench"]["Visii"]["PSNR"] == report["groups"]["TOP-Bench"]["Visii"]["PSNR"]
 
 
+def test_figures_of_another_arithmetic_are_measured_anew(tmp_path: Path, small: list[str]) -> None:
+    for arithmetic in ("fp32", "bf16"):
+        other = pack()
+        object.__setattr__(other.instruct, "arithmetic", arithmetic)
+        tables.measure("instructbrush-table4", other, tmp_path, n=1, budget=15)
+    assert len(set(small)) == 4 and len(list((tmp_path / "scores").glob("*.json"))) == 2 * 5
+
+
 def stopped_at_once(learn: Any) -> Any:
     """`learn`, with minutes that are over after the first step."""
     return lambda pack, pairs, path, settings: learn(

@@ -20,7 +20,7 @@ from toy import TOKENS, ToyPack, toy_learned, toy_mask, toy_picture
 
 PAIRS = [Pair(toy_picture(seed=i), toy_picture(seed=10 + i)) for i in range(3)]
 WORDS = "make it snow"
-QUICK: dict[str, Any] = {"instruction": WORDS, "precision": "fp32"}
+QUICK: dict[str, Any] = {"instruction": WORDS}
 SPACES = pytest.mark.parametrize("space", ["attention", "text"])
 
 

@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from pentimento import cli, studio
+from pentimento.errors import TrainingError
 from pentimento.learned import load_learned
-from pentimento.learning import LearnSettings, learn
+from pentimento.learning import LearnSettings, Watching, learn
 from pentimento.values import Learned, Pair
 from toy import ToyPack, toy_picture
 
@@ -52,3 +53,66 @@ def test_the_command_says_that_it_was_stopped_and_how_it_goes_on(
     assert "learned from" not in stopped
     assert json.loads(said("--minutes", f"{AT_ONCE}", "--json"))["finished"] is False
     assert "learned from 3 pairs" in said()
+
+
+@pytest.mark.parametrize(
+    ("other", "named"),
+    [
+        ({"pairs": PAIRS[1:]}, "pairs was"),
+        ({"lr": 0.5}, "lr was 0.001 and is now 0.5"),
+        ({"guidance": 3.0}, "guidance was 7.5 and is now 3.0"),
+        ({"instruction": "make it fog"}, "words was 'make it snow' and is now 'make it fog'"),
+        ({"steps": 1}, "has done 2 steps already and 1 are asked for"),
+    ],
+)
+def test_a_run_does_not_go_on_as_another_learning(tmp_path: Path, other: dict[str, Any], named: str) -> None:
+    first = learned(tmp_path, steps=2)
+    with pytest.raises(TrainingError, match=f"{named}.*name another output, or delete that folder"):
+        learned(tmp_path, **other)
+    assert load_learned(tmp_path / "brush.safetensors").about == first.about
+    assert learned(tmp_path, minutes=60.0).about["finished"]
+
+
+def test_a_run_of_another_model_or_of_nobody_knows_what_is_kept_out(tmp_path: Path) -> None:
+    learned(tmp_path, steps=2)
+    other = ToyPack()
+    object.__setattr__(other.instruct, "fingerprint", "other")
+    with pytest.raises(TrainingError, match="model was 'toy' and is now 'other'"):
+        learned(tmp_path, other)
+    (tmp_path / "brush.learning" / "learning.json").unlink()
+    with pytest.raises(TrainingError, match="belongs to another learning"):
+        learned(tmp_path)
+
+
+def test_another_held_out_pair_is_another_learning_and_its_scores_survive_a_kill(tmp_path: Path) -> None:
+    def scored(pair: Pair, **settings: Any) -> list[dict[str, Any]]:
+        chosen = LearnSettings(instruction=WORDS, **{"steps": 4, **settings})
+        watching = Watching(lambda learned, picture: picture, held_out=pair)
+        about = learn(ToyPack(), PAIRS[:2], tmp_path / "brush.safetensors", chosen, watching=watching).about
+        return list(about["held out"])
+
+    assert [score["step"] for score in scored(PAIRS[2], minutes=AT_ONCE)] == [1]
+    with open(tmp_path / "brush.learning" / "held_out.jsonl", "a") as log:
+        log.write('{"step": 3, "psnr": 1.0}\n{"step": 4, "ps')
+    assert [score["step"] for score in scored(PAIRS[2])] == [1, 4]
+    with pytest.raises(TrainingError, match="held-out pair was"):
+        scored(PAIRS[1])
+
+
+def test_the_curve_is_of_steps_and_the_mean_over_the_parts(tmp_path: Path) -> None:
+    curve = learned(tmp_path, steps=20).about["losses"]
+    logged = [json.loads(line) for line in (tmp_path / "brush.learning" / "log.jsonl").read_text().splitlines()]
+    assert [point["step"] for point in curve] == [10, 20]
+    assert [point["loss"] for point in curve] == pytest.approx([line["loss"] / 5 for line in logged], abs=1e-6)
+
+
+@pytest.mark.parametrize(("arithmetic", "precision"), [("fp32", "fp32"), ("bf16", "bf16"), ("fp16", "fp32")])
+def test_the_loop_computes_as_the_model_does(tmp_path: Path, arithmetic: str, precision: str) -> None:
+    pack = ToyPack()
+    object.__setattr__(pack.instruct, "arithmetic", arithmetic)
+    learned(tmp_path, pack, steps=1)
+    assert json.loads((tmp_path / "brush.learning" / "settings.json").read_text())["precision"] == precision
+    other = ToyPack()
+    object.__setattr__(other.instruct, "arithmetic", "other")
+    with pytest.raises(TrainingError, match=f"dtype was '{arithmetic}' and is now 'other'"):
+        learned(tmp_path, other)

@@ -112,7 +112,8 @@ def _about(bench: Bench, row: Row, effect: TopEffect, settings: LearnSettings | 
     """All that the scores depend on, JSON-able; of a row that learns, also what was learned (`learning`)."""
     about: dict[str, Any] = {
         "protocol": bench.protocol, "pack": bench.pack.hash, "test": digest(effect.test), "train": digest(effect.train),
-        "samples": SEEDS, "how": row.how, "networks": networks_of(bench.tools, bench.clip is not None, bench.pack),
+        "samples": SEEDS, "how": row.how, "dtype": bench.pack.instruct.arithmetic,
+        "networks": networks_of(bench.tools, bench.clip is not None, bench.pack),
     }  # fmt: skip
     if row.how == "words" or settings is not None:
         about["editor"] = _editor_settings(bench, row)
@@ -146,7 +147,10 @@ def learned_of(bench: Bench, effect: TopEffect, settings: LearnSettings, shots: 
 
     Raises: TrainingError when the learning was stopped.
     """
-    about = {"pack": bench.pack.hash, "pairs": digest(effect.train[:shots]), **settings.model_dump(mode="json")}
+    about = {
+        "pack": bench.pack.hash, "dtype": bench.pack.instruct.arithmetic, "pairs": digest(effect.train[:shots]),
+        **settings.model_dump(mode="json"),
+    }  # fmt: skip
     path = bench.output / "learned" / f"{_name(effect, about)}.safetensors"
     began = perf_counter()
     learned = whole(learn(bench.pack, effect.train[:shots], path, settings))

@@ -6,7 +6,7 @@ pass of the U-Net or in several. Latents are computed once. The null branches of
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -28,8 +28,10 @@ from ..training import Job, images_done, train
 from ..values import Learned, Pair
 from .direction import alike_in_pictures, alike_in_words
 from .initial import initial_words
+from .pairs import checked
+from .runs import claim
 from .settings import LearnSettings
-from .watching import Watching, scores_of
+from .watching import Watching, keep_scores, scores_of
 
 
 @dataclass
@@ -78,18 +80,23 @@ def learn(
     The run folder (`output` with the ending .learning, unless named) holds checkpoints, the loss log and what
     `watching` wrote; the same call goes on where it was broken off. `about` says whether the learning is "finished",
     and after how many steps of each part it was written ("steps done"): a stopped one is written as well.
-    Raises: RequestError for no pairs; PackError for a missing role; TrainingError when the run folder belongs to other
-    settings.
+    Raises: RequestError for no pairs, or for such as `pairs.checked` refuses; PackError for a missing role;
+    TrainingError when the run folder was begun with other pairs, first words, settings or another model, or has done
+    more steps than are asked for.
     """
     if not pairs:
         raise RequestError("give at least one pair of pictures, before and after")
-    chosen = settings or LearnSettings()
+    pairs, chosen = checked(pairs), settings or LearnSettings()
+    if watching is not None and watching.held_out is not None:
+        watching = replace(watching, held_out=checked([watching.held_out], "held-out pair")[0])
     words = initial_words(pack, pairs, chosen, phrases)
     run_dir = run_dir or output.with_suffix(".learning")
     model = pack.instruct
     clip = pack.clip if chosen.clip_weight else None
+    done = claim(run_dir, model, pairs, watching.held_out if watching else None, words, chosen)
+    keep_scores(run_dir, done)
     job = learning_job(model, pairs, chosen, words, output, run_dir, watching, clip)
-    train(job, chosen.training(), run_dir, output.parent)
+    train(job, chosen.training(model.arithmetic), run_dir, output.parent)
     return load_learned(output)
 
 
@@ -155,7 +162,7 @@ def learning_job(
             "pairs": len(pairs),
             "steps done": done,
             "finished": done >= settings.steps,
-            "losses": _losses(run_dir),
+            "losses": _losses(run_dir, parts),
             "held out": scores_of(run_dir),
         }
         return Learned(settings.method, settings.space, words, keys, values, model.fingerprint, about)
@@ -227,9 +234,9 @@ def _latents(model: Diffusion, picture: Image.Image) -> Tensor:
     return model.autoencoder.encode(look(picture, choose_view(everywhere(picture), model.size, 0.0))).float()
 
 
-def _losses(run_dir: Path) -> list[dict[str, Any]]:
-    """The curve of the run so far: images and loss, at most a hundred points."""
+def _losses(run_dir: Path, parts: int) -> list[dict[str, Any]]:
+    """The curve of the run so far: steps of each part and the loss, a mean over the parts; at most a hundred points."""
     log = run_dir / "log.jsonl"
     lines = log.read_text().splitlines() if log.exists() else []
-    kept = [json.loads(line) for line in lines[:: max(1, len(lines) // 100)]]
-    return [{"step": line["images"], "loss": line["loss"]} for line in kept]
+    kept = [json.loads(line) for line in lines[:: -(-len(lines) // 100) or 1]]
+    return [{"step": line["images"] // parts, "loss": round(line["loss"] / parts, 6)} for line in kept]
