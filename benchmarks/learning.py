@@ -37,12 +37,12 @@ from pentimento.values import Pair
 WORDS = "make it snow"
 
 
-def stepper(job: Any, parameters: list[torch.nn.Parameter]) -> Callable[[int], None]:
-    """A whole training step of our job, under bf16 as the loop runs it."""
+def stepper(model: Any, job: Any, parameters: list[torch.nn.Parameter]) -> Callable[[int], None]:
+    """A whole training step of our job, in the model's arithmetic as the loop runs it."""
     optimizer = torch.optim.AdamW(parameters, lr=1e-3, weight_decay=0.0, fused=True)
 
     def step(number: int) -> None:
-        with torch.autocast("cpu", torch.bfloat16):
+        with model.placement.autocast():
             loss = job.loss(job.model, job.batch(number, 5), torch.Generator().manual_seed(number))
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
@@ -64,7 +64,7 @@ def port(model: Any, pairs: list[Pair], settings: LearnSettings) -> Callable[[in
         generator = torch.Generator().manual_seed(number)
         pair = pairs[number % len(pairs)]
         t = torch.randint(0, total, (1,), generator=generator)
-        with torch.autocast("cpu", torch.bfloat16):
+        with model.placement.autocast():
             image, x0 = (model.autoencoder.encode(look(side, view)).float() for side in (pair.before, pair.after))
             noise = draw_noise(x0, generator)
             with instructed(model.denoise, model.unet, brush.slots(), total, 1) as denoise:
@@ -85,7 +85,7 @@ def measure(pack: str, turns: int) -> dict[str, Any]:
     settings = LearnSettings(instruction=WORDS, train_with_guidance=True)
     with tempfile.TemporaryDirectory() as folder:
         job = learning_job(model, pairs, settings, WORDS, Path(folder) / "x.safetensors", Path(folder))
-        ours, theirs = stepper(job, list(job.model.parameters())), port(model, pairs, settings)
+        ours, theirs = stepper(model, job, list(job.model.parameters())), port(model, pairs, settings)
         ours(0), theirs(0)
         rows: dict[str, list[float]] = {"ours": [], "port": []}
         for turn in range(turns):

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from pentimento.bench.instructbrush_rows import SEEDS, Bench, Row, edit_of, how_learned, open_bench, score
+from pentimento.bench.instructbrush_rows import SEEDS, Bench, Row, edit_of, how_learned, open_bench, score, whole
 from pentimento.bench.instructbrush_tables import PROTOCOL
 from pentimento.bench.table import hardware, write_whole
 from pentimento.bench.topbench import TopEffect, drawn_effects
@@ -31,14 +31,17 @@ WIDTH, HEIGHT, LEFT, BELOW, RIGHT = 720, 400, 56, 44, 130
 
 
 def curve_of(bench: Bench, effect: TopEffect, steps: Sequence[int], folder: Path) -> list[dict[str, float]]:
-    """{"steps", "seconds", "PSNR", ...} at each point, those on disk as they are."""
+    """{"steps", "seconds", "PSNR", ...} at each point, those on disk as they are.
+
+    Raises: TrainingError when the learning was stopped before a point.
+    """
     points = []
     for count in sorted(steps):
         kept = folder / f"{effect.name.replace(' ', '-')}-{count}.json"
         if not kept.exists():
             settings = how_learned(bench, WHOLE, effect).model_copy(update={"steps": count})
             path = folder / f"{effect.name.replace(' ', '-')}.safetensors"
-            learned = learn(bench.pack, effect.train, path, settings)
+            learned = whole(learn(bench.pack, effect.train, path, settings))
             seconds = 60 * json.loads((path.with_suffix(".learning") / "report.json").read_text())["minutes"]
             figures = score(edit_of(bench, WHOLE, effect, learned), effect, bench.tools, bench.clip)
             write_whole(kept, json.dumps({"steps": count, "seconds": seconds, **figures}) + "\n")

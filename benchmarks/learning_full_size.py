@@ -61,6 +61,7 @@ class Bare:
 
     def __init__(self, unet: nn.Module, placement: Placement):
         self.unet, self.placement, self.autoencoder = unet, placement, self
+        self.arithmetic = placement.arithmetic
         self.alphas_cumprod = scaled_linear_alphas_cumprod()
 
     def encode(self, pictures: Tensor) -> Tensor:

@@ -82,6 +82,7 @@ class ToyDiffusion:
     alphas_cumprod: Tensor = field(default_factory=scaled_linear_alphas_cumprod)
     calls: list[int] = field(default_factory=list)
     fingerprint: str = "toy"
+    arithmetic: str = "fp32"
 
     def count_tokens(self, text: str) -> int:
         return min(len(text.split()), TOKENS - 2)

@@ -219,13 +219,19 @@ def learn(
     fields = {
         "output": made.path, "method": method, "instruction": made.learned.instruction, "pairs": about["pairs"],
         "parts": made.learned.parts, "tokens": made.learned.tokens, "held_out": about["held out"],
+        "steps": about["steps done"], "finished": about["finished"],
     }  # fmt: skip
     if as_json:
         print(json.dumps(fields, ensure_ascii=False))
         return
     began = f"began with \u201c{made.learned.instruction}\u201d" if made.learned.instruction else "began with no words"
     scored = f", {about['held out'][-1]['psnr']:.1f} dB on the held-out pair" if about["held out"] else ""
-    print(f"{output}: learned from {about['pairs']} pairs, {began}{scored}")
+    if about["finished"]:
+        print(f"{output}: learned from {about['pairs']} pairs, {began}{scored}")
+        return
+    more = " when it is given more --minutes" if about["minutes"] else ""
+    stopped = f"stopped after {about['steps done']} of {about['steps']} steps; the same command goes on{more}"
+    print(f"{output}: {stopped} ({about['pairs']} pairs, {began}{scored})")
 
 
 @app.command()

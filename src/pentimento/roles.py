@@ -41,6 +41,7 @@ class Diffusion(Protocol):
 
     `size` is the native picture side in pixels. `alphas_cumprod` (T,) is the training noise schedule. `unet` is the
     network itself, for what is put into its layers; `fingerprint` names its weights and the text encoder's.
+    `arithmetic` is the one that it computes in: "fp32", "bf16" or "fp16".
     """
 
     autoencoder: Autoencoder
@@ -50,6 +51,8 @@ class Diffusion(Protocol):
 
     @property
     def fingerprint(self) -> str: ...
+    @property
+    def arithmetic(self) -> str: ...
 
     def count_tokens(self, text: str) -> int:
         """The number of tokens of a text, without its beginning, its end and the padding."""

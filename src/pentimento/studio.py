@@ -198,12 +198,13 @@ def learn(
     """An instruction learned from before/after pairs, or from a folder of them, and written to `output`.
 
     `settings` are `learning.LearnSettings`, such as steps=300. Of a `held_out` pair the effect is scored as it is
-    learned; on a `preview` picture it is drawn, into the run folder. The same call goes on where it was broken off.
+    learned; on a `preview` picture it is drawn, into the run folder. The same call goes on where it was broken off: a
+    learning that was stopped is written, too, and its `about` says that it is not "finished".
 
     Raises:
         RequestError: pairs, settings or the place cannot be used.
         PackError: a role is missing.
-        TrainingError: the run folder belongs to other settings.
+        TrainingError: the run folder belongs to another learning, or has done more steps than are asked for.
     """
     from .learning import Watching, read_pairs, settings_for
     from .learning import learn as learn_instruction

@@ -17,7 +17,7 @@ from pentimento.bench import instructbrush_tables as tables
 from pentimento.bench.metrics import direction_distance
 from pentimento.bench.table import Outcome
 from pentimento.data.effects import EFFECTS
-from pentimento.errors import PackError, RequestError
+from pentimento.errors import PackError, RequestError, TrainingError
 from pentimento.learning.settings import learn_settings
 from toy import ToyPack
 
@@ -132,6 +132,40 @@ def test_what_another_process_is_at_is_left_to_it(tmp_path: Path, small: list[st
     assert "1 of 5 figures are still being measured by another process" in meanwhile["remarks"]
     after = tables.measure("instructbrush-table4", pack(), tmp_path, n=1, budget=15)
     assert after["groups"]["TOP-Bench"]["Visii"]["PSNR"] == report["groups"]["TOP-Bench"]["Visii"]["PSNR"]
+
+
+def test_figures_of_another_arithmetic_are_measured_anew(tmp_path: Path, small: list[str]) -> None:
+    for arithmetic in ("fp32", "bf16"):
+        other = pack()
+        object.__setattr__(other.instruct, "arithmetic", arithmetic)
+        tables.measure("instructbrush-table4", other, tmp_path, n=1, budget=15)
+    assert len(set(small)) == 4 and len(list((tmp_path / "scores").glob("*.json"))) == 2 * 5
+
+
+def stopped_at_once(learn: Any) -> Any:
+    """`learn`, with minutes that are over after the first step."""
+    return lambda pack, pairs, path, settings: learn(
+        pack, pairs, path, settings.model_copy(update={"minutes": 1e-9, "steps": 3})
+    )
+
+
+def test_a_learning_that_was_stopped_is_not_scored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rows, "learn", stopped_at_once(rows.learn))
+    with pytest.raises(TrainingError, match="stopped after 1 of 3 steps.*the same command goes on"):
+        tables.measure("instructbrush-table4", pack(), tmp_path, n=1, budget=15)
+    kept = [json.loads(path.read_text())["about"]["how"] for path in (tmp_path / "scores").glob("*.json")]
+    assert set(kept) == {"no edit", "round trip", "words"}
+
+
+def test_a_curve_has_no_point_where_the_learning_was_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(Path(__file__).parents[2] / "benchmarks")
+    import learning_curve
+
+    opened, (effect,) = rows.open_bench(pack(), tmp_path, 0, 15, 1), tables.drawn_effects(1)
+    monkeypatch.setattr(learning_curve, "learn", stopped_at_once(rows.learn))
+    with pytest.raises(TrainingError, match="stopped after 1 of 3 steps"):
+        learning_curve.curve_of(opened, effect, (3,), tmp_path)
+    assert not list(tmp_path.glob("*.json"))
 
 
 def test_the_spread_is_the_standard_deviation_over_seeds_within_an_effect() -> None:

@@ -40,7 +40,7 @@ class Linear:
 
 
 def job_of(model: ToyDiffusion, folder: Path, clip: Any, **settings: Any) -> Any:
-    chosen = learn_settings("visii", {"instruction": "make it snow", "precision": "fp32", **settings})
+    chosen = learn_settings("visii", {"instruction": "make it snow", **settings})
     return learning_job(model, PAIRS, chosen, "make it snow", folder / "x.safetensors", folder, None, clip)
 
 

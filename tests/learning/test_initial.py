@@ -73,3 +73,9 @@ def test_a_caption_and_words_of_ones_own_are_other_beginnings() -> None:
 def test_a_pack_without_phrases_asks_for_a_list() -> None:
     with pytest.raises(RequestError, match="no phrases"):
         initial_words(ToyPack(), PAIRS, LearnSettings())
+
+
+def test_blank_words_are_none() -> None:
+    assert LearnSettings(instruction=" ").instruction == ""
+    with pytest.raises(RequestError, match="no phrases"):
+        initial_words(ToyPack(), PAIRS, LearnSettings(instruction=" \t"))

@@ -1,6 +1,8 @@
 """Learning an instruction: exact at the start, part by part, only in the text branch, and the same when broken off."""
 
+from collections.abc import Sequence
 from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +11,7 @@ import pytest
 import torch
 
 from pentimento import studio
+from pentimento.diffusion.attention import moved_back
 from pentimento.diffusion.guidance import dual
 from pentimento.editors import EDITORS
 from pentimento.errors import RequestError
@@ -16,11 +19,11 @@ from pentimento.learned import load_learned, save_learned
 from pentimento.learning import LearnSettings, learn, learn_settings, settings_for
 from pentimento.learning.instruction import Batch, in_turn, learning_job, predicted
 from pentimento.values import Learned, Pair, Request
-from toy import TOKENS, ToyPack, toy_learned, toy_mask, toy_picture
+from toy import CHANNELS, TOKENS, WIDTH, ToyDiffusion, ToyPack, denoiser_network, toy_learned, toy_mask, toy_picture
 
 PAIRS = [Pair(toy_picture(seed=i), toy_picture(seed=10 + i)) for i in range(3)]
 WORDS = "make it snow"
-QUICK: dict[str, Any] = {"instruction": WORDS, "precision": "fp32"}
+QUICK: dict[str, Any] = {"instruction": WORDS}
 SPACES = pytest.mark.parametrize("space", ["attention", "text"])
 
 
@@ -161,6 +164,38 @@ def test_words_can_be_said_after_a_learned_instruction() -> None:
     editor = EDITORS["instructbrush"](pack=pack, steps=3)
     alone, more = (editor(Request(toy_picture(), words, learned=toy_learned(words="go"))) for words in ("", "and dark"))
     assert alone.image.tobytes() != more.image.tobytes()
+
+
+class Placed(ToyDiffusion):
+    """A text encoder that knows words by their letters and places, and leaves all other places empty."""
+
+    def encode_text(self, texts: Sequence[str]) -> torch.Tensor:
+        states = torch.zeros(len(texts), TOKENS, WIDTH)
+        for row, text in zip(states, texts, strict=True):
+            for word in self.words(text):
+                row[word.start] = torch.linspace(-1, 1, WIDTH) * sum(word.text.encode()) / 300 + word.start
+        return states
+
+
+@pytest.mark.parametrize("method", ["instructbrush", "visii"])
+def test_words_after_an_instruction_that_began_without_any_stand_behind_it(method: str) -> None:
+    class Pack(ToyPack):
+        @cached_property
+        def instruct(self) -> ToyDiffusion:
+            return Placed(denoiser_network(in_channels=2 * CHANNELS, seed=2))
+
+    editor = EDITORS["instructbrush"](pack=Pack(), steps=3)
+    made = {
+        words: editor(Request(toy_picture(), words, learned=toy_learned(method, words=""))).image.tobytes()
+        for words in ("", "dark", "blue")
+    }
+    assert len(set(made.values())) == 3
+
+
+def test_words_are_moved_back_by_as_many_places_as_are_wanted() -> None:
+    text = torch.arange(6.0).reshape(1, 6, 1)
+    assert moved_back(text, 2)[0, :, 0].tolist() == [0, 1, 2, 1, 2, 3]
+    assert torch.equal(moved_back(text, 0), text)
 
 
 def test_an_instruction_of_another_model_is_refused_and_visiis_is_applied_under_its_name() -> None:

@@ -19,6 +19,7 @@ from PIL import Image
 
 from ..data.effects import TRAIN_PAIRS
 from ..editors import InstructBrush, InstructPix2Pix
+from ..errors import TrainingError
 from ..learning import LearnSettings, learn, settings_for
 from ..learning.initial import initial_words
 from ..roles import Clip
@@ -111,7 +112,8 @@ def _about(bench: Bench, row: Row, effect: TopEffect, settings: LearnSettings | 
     """All that the scores depend on, JSON-able; of a row that learns, also what was learned (`learning`)."""
     about: dict[str, Any] = {
         "protocol": bench.protocol, "pack": bench.pack.hash, "test": digest(effect.test), "train": digest(effect.train),
-        "samples": SEEDS, "how": row.how, "networks": networks_of(bench.tools, bench.clip is not None, bench.pack),
+        "samples": SEEDS, "how": row.how, "dtype": bench.pack.instruct.arithmetic,
+        "networks": networks_of(bench.tools, bench.clip is not None, bench.pack),
     }  # fmt: skip
     if row.how == "words" or settings is not None:
         about["editor"] = _editor_settings(bench, row)
@@ -141,14 +143,33 @@ def _measured(bench: Bench, row: Row, effect: TopEffect, settings: LearnSettings
 
 
 def learned_of(bench: Bench, effect: TopEffect, settings: LearnSettings, shots: int) -> tuple[Learned, float]:
-    """What was learned with these settings, and the seconds that it took, all stretches together."""
-    about = {"pack": bench.pack.hash, "pairs": digest(effect.train[:shots]), **settings.model_dump(mode="json")}
+    """What was learned with these settings, and the seconds that it took, all stretches together.
+
+    Raises: TrainingError when the learning was stopped.
+    """
+    about = {
+        "pack": bench.pack.hash, "dtype": bench.pack.instruct.arithmetic, "pairs": digest(effect.train[:shots]),
+        **settings.model_dump(mode="json"),
+    }  # fmt: skip
     path = bench.output / "learned" / f"{_name(effect, about)}.safetensors"
     began = perf_counter()
-    learned = learn(bench.pack, effect.train[:shots], path, settings)
+    learned = whole(learn(bench.pack, effect.train[:shots], path, settings))
     spent = perf_counter() - began
     report = json.loads((path.with_suffix(".learning") / "report.json").read_text())
     return learned, max(spent, 60 * float(report["minutes"]))
+
+
+def whole(learned: Learned) -> Learned:
+    """What was learned to the end, which alone is scored.
+
+    Raises: TrainingError when it was not.
+    """
+    if not learned.about["finished"]:
+        raise TrainingError(
+            f"the learning was stopped after {learned.about['steps done']} of {learned.about['steps']} steps, and half "
+            "of one is not scored: the same command goes on"
+        )
+    return learned
 
 
 Edit = Callable[[Pair, Sequence[int]], list[np.ndarray]]

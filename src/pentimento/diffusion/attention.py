@@ -119,6 +119,12 @@ def in_place(text: Tensor, states: Tensor, t: Tensor, total: int) -> Tensor:
     return torch.cat([text[:, :1], own, text[:, 1 + states.shape[1] :]], dim=1)
 
 
+def moved_back(text: Tensor, places: int) -> Tensor:
+    """Token states (b, tokens, d) with the words `places` further back; what stands in those is to be replaced, and as
+    many states at the end fall off."""
+    return torch.cat([text[:, : 1 + places], text[:, 1 : text.shape[1] - places]], dim=1)
+
+
 def projected(unet: nn.Module, call: Any, tokens: int, row: int = 0) -> Slots:
     """The keys and values that the U-Net itself computes for the first tokens of one row while `call()` runs it.
 

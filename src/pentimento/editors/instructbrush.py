@@ -14,7 +14,7 @@ from ..roles import Pack
 from ..settings import GuidanceScale, Steps, Strength
 from ..values import Request, Result
 from .confined import Confined
-from .instructed import ImageLatents, edits_read, learned_of, learned_saying, said_after
+from .instructed import ImageLatents, edits_read, learned_of, learned_saying, places_free, said_after
 from .requests import Watch, unwatched
 
 
@@ -34,8 +34,8 @@ class InstructBrush(Confined):
     def __call__(self, request: Request, watch: Watch = unwatched) -> Result:
         """Carry out the request.
 
-        Raises: RequestError for a picture or mask that cannot be used, or when the learned instruction is missing or
-        belongs to another model; PackError for a missing role.
+        Raises: RequestError for a picture or mask that cannot be used, or when the learned instruction is missing,
+        belongs to another model or does not fit into it; PackError for a missing role.
         """
         (result,) = self.of_seeds(request, (request.seed,), watch)
         return result
@@ -49,4 +49,5 @@ class InstructBrush(Confined):
         learned = learned_of(request, model)
         guidance = self.guidance * self.strength
         words, saying = said_after(learned, request), learned_saying(learned)
-        return edits_read(self, learned.method, model, request, seeds, words, guidance, saying, watch)
+        free = places_free(learned, request)
+        return edits_read(self, learned.method, model, request, seeds, words, guidance, saying, watch, free)

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..diffusion.attention import Slots, instructed, worded
+from ..diffusion.attention import Slots, cross_attentions, instructed, moved_back, worded
 from ..diffusion.guidance import Denoise, dual
 from ..diffusion.latents import choose_view, look, put_back
 from ..diffusion.objectives import draw_noise
@@ -72,10 +72,12 @@ def edits_read(
     guidance: float,
     saying: Saying,
     watch: Watch,
+    free: int = 0,
 ) -> tuple[Result, ...]:
     """The request's picture edited by an instruction (InstructPix2Pix Sec. 3.2), a result for each seed.
 
-    All seeds are drawn as one batch: as each alone, within rounding. The request's own seed is not looked at.
+    So many places in front of the instruction's words stay `free` for what `saying` puts there. All seeds are drawn as
+    one batch: as each alone, within rounding. The request's own seed is not looked at.
     Raises: RequestError for a picture or mask that cannot be used.
     """
     picture = picture_of(request)
@@ -84,6 +86,7 @@ def edits_read(
     region = mask if mask is not None else np.ones((picture.height, picture.width), dtype=bool)
     view = choose_view(region, model.size, settings.context, settings.closest)
     text, null = model.encode_text([instruction, ""]).split(1)  # (1, tokens, d) each
+    text = moved_back(text, free)
     image = model.autoencoder.encode(look(picture, view)).float()  # (1, c, g, g)
     condition = condition_of(image, model, settings.image_latents)
 
@@ -123,7 +126,7 @@ def condition_of(image: Tensor, model: Diffusion, scale: ImageLatents) -> Tensor
 def learned_of(request: Request, model: Diffusion) -> Learned:
     """The request's learned instruction.
 
-    Raises: RequestError when there is none, or when it belongs to another model.
+    Raises: RequestError when there is none, or when it belongs to another model, or does not fit into it.
     """
     learned = request.learned
     if learned is None:
@@ -133,9 +136,35 @@ def learned_of(request: Request, model: Diffusion) -> Learned:
             f"this instruction was learned with another model (fingerprint {learned.base[:12]}, "
             f"here {model.fingerprint[:12]}): open that pack, or learn it again with this one"
         )
+    if problem := _misfit(learned, model):
+        raise RequestError(f"this instruction does not fit the model that it names ({problem}): learn it again")
     return learned
+
+
+def _misfit(learned: Learned, model: Diffusion) -> str:
+    """In what an instruction differs from the layers and the text that it is for; "" when in nothing."""
+    length, width = model.encode_text([""]).shape[1:]
+    layers = cross_attentions(model.unet).values()
+    keys, values = ([array.shape[-1] for array in arrays] for arrays in (learned.keys, learned.values))
+    if learned.space == "text":
+        wanted: tuple[list[int], list[int]] = [], [width]
+    else:
+        wanted = [layer.to_k.out_features for layer in layers], [layer.to_v.out_features for layer in layers]
+    if (len(keys), len(values)) != (len(wanted[0]), len(wanted[1])):
+        return f"{len(values)} layers, wanted {len(wanted[1])}"
+    if (keys, values) != wanted:
+        return f"numbers of the widths {keys + values}, wanted {wanted[0] + wanted[1]}"
+    if learned.tokens > length - 2:
+        return f"{learned.tokens} tokens, where a text has room for {length - 2}"
+    return ""
 
 
 def said_after(learned: Learned, request: Request) -> str:
     """The words that the tokens come from: those the learning began with, and the request's own after them."""
     return f"{learned.instruction} {request.instruction}".strip()
+
+
+def places_free(learned: Learned, request: Request) -> int:
+    """The places that the request's words leave to what was learned: it has those of the words that it began with, and
+    its own where it began with none (None-init)."""
+    return learned.tokens if request.instruction.strip() and not learned.instruction else 0

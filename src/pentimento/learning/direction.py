@@ -23,8 +23,10 @@ Alike = Callable[[Slots, Tensor, Tensor, Tensor, Tensor], Tensor]
 
 
 def wanted(clip: Clip, pairs: Sequence[Pair]) -> Tensor:
-    """The mean embedding of the pictures after, less that of those before, (1, d). Visii does not normalise the
-    embeddings before it takes their mean."""
+    """The mean embedding of the pictures after, less that of those before, (1, d).
+
+    Each embedding has length 1, as `roles.Clip` gives them (ours): Visii's code takes the mean of those that have not.
+    """
     after, before = (clip.embed_images([getattr(pair, side) for pair in pairs]) for side in ("after", "before"))
     return after.mean(0, keepdim=True) - before.mean(0, keepdim=True)
 

@@ -6,7 +6,7 @@ pass of the U-Net or in several. Latents are computed once. The null branches of
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,12 +24,14 @@ from ..editors.planned import everywhere
 from ..errors import RequestError
 from ..learned import load_learned, save_learned
 from ..roles import Clip, Diffusion, Pack
-from ..training import Job, train
+from ..training import Job, images_done, train
 from ..values import Learned, Pair
 from .direction import alike_in_pictures, alike_in_words
 from .initial import initial_words
+from .pairs import checked
+from .runs import claim
 from .settings import LearnSettings
-from .watching import Watching, scores_of
+from .watching import Watching, keep_scores, scores_of
 
 
 @dataclass
@@ -76,19 +78,25 @@ def learn(
     """Learn an instruction from pairs and write it to `output`, a .safetensors file.
 
     The run folder (`output` with the ending .learning, unless named) holds checkpoints, the loss log and what
-    `watching` wrote; the same call goes on where it was broken off.
-    Raises: RequestError for no pairs; PackError for a missing role; TrainingError when the run folder belongs to other
-    settings.
+    `watching` wrote; the same call goes on where it was broken off. `about` says whether the learning is "finished",
+    and after how many steps of each part it was written ("steps done"): a stopped one is written as well.
+    Raises: RequestError for no pairs, or for such as `pairs.checked` refuses; PackError for a missing role;
+    TrainingError when the run folder was begun with other pairs, first words, settings or another model, or has done
+    more steps than are asked for.
     """
     if not pairs:
         raise RequestError("give at least one pair of pictures, before and after")
-    chosen = settings or LearnSettings()
+    pairs, chosen = checked(pairs), settings or LearnSettings()
+    if watching is not None and watching.held_out is not None:
+        watching = replace(watching, held_out=checked([watching.held_out], "held-out pair")[0])
     words = initial_words(pack, pairs, chosen, phrases)
     run_dir = run_dir or output.with_suffix(".learning")
     model = pack.instruct
     clip = pack.clip if chosen.clip_weight else None
+    done = claim(run_dir, model, pairs, watching.held_out if watching else None, words, chosen)
+    keep_scores(run_dir, done)
     job = learning_job(model, pairs, chosen, words, output, run_dir, watching, clip)
-    train(job, chosen.training(), run_dir, output.parent)
+    train(job, chosen.training(model.arithmetic), run_dir, output.parent)
     return load_learned(output)
 
 
@@ -144,7 +152,7 @@ def learning_job(
             value = value - settings.clip_weight * alike(slots, x_t, eps, t, batch.pairs).sum()
         return value * settings.passes  # of which the loop takes the mean
 
-    def learned(brush: Any) -> Learned:
+    def learned(brush: Any, done: int) -> Learned:
         slots = brush.slots()
         keys, values = (
             tuple(a.detach().float().cpu().numpy() for a in arrays) for arrays in (slots.keys, slots.values)
@@ -152,21 +160,24 @@ def learning_job(
         about = {
             **settings.model_dump(mode="json"),
             "pairs": len(pairs),
-            "losses": _losses(run_dir),
+            "steps done": done,
+            "finished": done >= settings.steps,
+            "losses": _losses(run_dir, parts),
             "held out": scores_of(run_dir),
         }
         return Learned(settings.method, settings.space, words, keys, values, model.fingerprint, about)
 
     def sample(brush: Any, path: Path) -> None:
         if watching is not None:
-            watching.look(learned(brush), int(path.stem) // parts, run_dir, path)
+            done = int(path.stem) // parts
+            watching.look(learned(brush, done), done, run_dir, path)
 
     return Job(
         model=Brush(start, parts, settings.scaled),
         batch=batch,
         loss=loss,
         parts=settings.passes,
-        export=lambda brush, folder: save_learned(learned(brush), folder / output.name),
+        export=lambda brush, folder: save_learned(learned(brush, images_done(run_dir) // parts), folder / output.name),
         sample=sample if watching is not None else None,
     )
 
@@ -223,9 +234,9 @@ def _latents(model: Diffusion, picture: Image.Image) -> Tensor:
     return model.autoencoder.encode(look(picture, choose_view(everywhere(picture), model.size, 0.0))).float()
 
 
-def _losses(run_dir: Path) -> list[dict[str, Any]]:
-    """The curve of the run so far: images and loss, at most a hundred points."""
+def _losses(run_dir: Path, parts: int) -> list[dict[str, Any]]:
+    """The curve of the run so far: steps of each part and the loss, a mean over the parts; at most a hundred points."""
     log = run_dir / "log.jsonl"
     lines = log.read_text().splitlines() if log.exists() else []
-    kept = [json.loads(line) for line in lines[:: max(1, len(lines) // 100)]]
-    return [{"step": line["images"], "loss": line["loss"]} for line in kept]
+    kept = [json.loads(line) for line in lines[:: -(-len(lines) // 100) or 1]]
+    return [{"step": line["images"] // parts, "loss": round(line["loss"] / parts, 6)} for line in kept]

@@ -1,9 +1,9 @@
 """What can be set when an instruction is learned; the presets are the two methods, and their ablations are settings."""
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, StringConstraints, model_validator
 
 from ..errors import RequestError
 from ..roles import Pack
@@ -15,6 +15,9 @@ Space = Literal["attention", "text"]
 Init = Literal["unique_phrases", "caption", "none"]
 Sensitivity = Literal["relative", "raw"]
 
+Words = Annotated[str, StringConstraints(strip_whitespace=True)]
+"""Blank ones are none."""
+
 
 class LearnSettings(Settings):
     """How an instruction is learned (InstructBrush Sec. 4 and 6). The ablations of its Table 2: `space` text is w/o
@@ -24,7 +27,7 @@ class LearnSettings(Settings):
     space: Space = Field("attention", description="what is learned: keys and values, or token states")
     parts: int = Field(5, ge=1, le=50, description="parts of the time, each with its own instruction")
     init: Init = Field("unique_phrases", description="the words that the learning begins with")
-    instruction: str = Field("", description="begin with these words instead")
+    instruction: Words = Field("", description="begin with these words instead")
     steps: int = Field(1000, ge=1, description="steps of each part; all parts are learned side by side")
     lr: float = Field(1e-3, gt=0, description="learning rate of AdamW")
     scaled: bool = Field(True, description="learning rate of a layer in proportion to its keys and values")
@@ -42,7 +45,6 @@ class LearnSettings(Settings):
     eta: Fraction = Field(0.15, description="sensitivity below which a phrase tells nothing")
     sensitivity: Sensitivity = Field("relative", description="difference of similarities over the own one, or alone")
     seed: int = Field(0, ge=0, description="of noise and timesteps")
-    precision: Literal["bf16", "fp32"] = Field("bf16", description="arithmetic inside the loss")
     minutes: float | None = Field(None, gt=0, description="stop after so much time")
 
     @model_validator(mode="after")
@@ -55,12 +57,16 @@ class LearnSettings(Settings):
             raise ValueError("only token states can be read as words: set space=text, or clip_reads=pictures")
         return self
 
-    def training(self) -> TrainSettings:
-        """The loop's settings: one row of each part in a batch, a constant learning rate, the last step kept."""
+    def training(self, arithmetic: str) -> TrainSettings:
+        """The loop's settings: one row of each part in a batch, a constant learning rate, the last step kept.
+
+        `arithmetic` is the model's own (roles.Diffusion), which also holds for the loss around it; fp16 is not.
+        """
         return TrainSettings(
             images=self.steps * self.parts, batch_size=self.parts, lr=self.lr, warmup_images=0, cooldown=0.0,
-            weight_decay=0.0, ema=0.0, clip=0.0, precision=self.precision, seed=self.seed, minutes=self.minutes,
-            log_every=10, checkpoint_minutes=0.5, sample_minutes=0.5,
+            weight_decay=0.0, ema=0.0, clip=0.0, seed=self.seed, minutes=self.minutes,
+            precision="bf16" if arithmetic == "bf16" else "fp32", log_every=10,
+            checkpoint_minutes=0.5, sample_minutes=0.5,
         )  # fmt: skip
 
 

@@ -36,6 +36,14 @@ class Watching:
 
 
 def scores_of(run_dir: Path) -> list[dict[str, Any]]:
-    """The scores of a run so far."""
+    """The scores of a run so far; a last line that was not written to its end is none."""
     path = run_dir / SCORES
-    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+    lines = path.read_text().splitlines(keepends=True) if path.exists() else []
+    return [json.loads(line) for line in lines if line.endswith("\n")]
+
+
+def keep_scores(run_dir: Path, step: int) -> None:
+    """Leave of a run's scores those up to the step that it goes on from: the later ones will be taken again."""
+    if (run_dir / SCORES).exists():
+        kept = [json.dumps(score) + "\n" for score in scores_of(run_dir) if score["step"] <= step]
+        (run_dir / SCORES).write_text("".join(kept))

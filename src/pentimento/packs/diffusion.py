@@ -69,6 +69,11 @@ class LatentDiffusion:
     placement: Placement
     prediction: Prediction = "epsilon"
 
+    @property
+    def arithmetic(self) -> str:
+        """That of the placement."""
+        return self.placement.arithmetic
+
     @torch.no_grad()
     def encode_text(self, texts: Sequence[str]) -> Tensor:
         """The last hidden states, (b, tokens, d), padded to the tokenizer's length, where longer texts are cut."""

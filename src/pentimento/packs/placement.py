@@ -22,9 +22,14 @@ class Placement:
         return torch.autocast(self.device.type, self.dtype, enabled=self.dtype != torch.float32)
 
     @property
+    def arithmetic(self) -> str:
+        """The dtype by its short name."""
+        return next(name for name, dtype in DTYPES.items() if dtype == self.dtype)
+
+    @property
     def words(self) -> str:
         """For records, such as "cpu bf16"."""
-        return f"{self.device} {next(name for name, dtype in DTYPES.items() if dtype == self.dtype)}"
+        return f"{self.device} {self.arithmetic}"
 
 
 def place(device: str = "auto", dtype: str = "auto") -> Placement:

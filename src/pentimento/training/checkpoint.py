@@ -60,6 +60,12 @@ def _all(run_dir: Path) -> list[Path]:
     return sorted(p for p in run_dir.glob("checkpoint-*") if re.fullmatch(r"checkpoint-\d{10,}", p.name))
 
 
+def images_done(run_dir: Path) -> int:
+    """The images that the newest checkpoint in a run folder has seen; 0 when there is none."""
+    folders = _all(run_dir)
+    return int(folders[-1].name.removeprefix("checkpoint-")) if folders else 0
+
+
 @torch.no_grad()
 def restore(
     run_dir: Path, settings: dict[str, Any], model: nn.Module, ema: nn.Module, optimizer: Any

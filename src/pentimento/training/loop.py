@@ -84,7 +84,7 @@ def train(job: Job, settings: TrainSettings, run_dir: Path, pack_dir: Path) -> T
         if not math.isfinite(float(total)):
             raise TrainingError(
                 f"the loss is no finite number after {step * settings.batch_size} images: lower lr "
-                f"(now {settings.lr}), or use precision=fp32; the last checkpoint is from before"
+                f"(now {settings.lr}), or compute in fp32; the last checkpoint is from before"
             )
 
     def note_loss() -> None:
