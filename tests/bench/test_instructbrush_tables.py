@@ -60,10 +60,12 @@ def pack() -> BenchToy:
     )
 
 
-def test_every_learning_has_the_same_budget() -> None:
+@pytest.mark.parametrize(("image_guidance", "guided"), [(1.5, 3), (1.0, 2)])
+def test_every_learning_has_the_same_budget(image_guidance: float, guided: int) -> None:
     for row in (row for table in tables.ROWS.values() for row in table if row.how in rows.LEARNING):
-        settings = learn_settings(row.how, row.settings)
-        cost = settings.parts * (3 if settings.train_with_guidance else 1) * rows.steps_within(settings, tables.BUDGET)
+        settings = learn_settings(row.how, {**row.settings, "image_guidance": image_guidance})
+        each = guided if settings.train_with_guidance else 1
+        cost = settings.parts * each * rows.steps_within(settings, tables.BUDGET)
         assert 0.99 * tables.BUDGET <= cost <= tables.BUDGET, row.label
 
 

@@ -18,6 +18,7 @@ from filelock import FileLock, Timeout
 from PIL import Image
 
 from ..data.effects import TRAIN_PAIRS
+from ..diffusion.guidance import rows_of_dual
 from ..editors import InstructBrush, InstructPix2Pix
 from ..errors import TrainingError
 from ..learning import LearnSettings, learn, settings_for
@@ -78,8 +79,10 @@ def open_bench(pack: BenchPack, output: Path, seed: int, budget: int, protocol: 
 
 
 def steps_within(settings: LearnSettings, budget: int) -> int:
-    """The steps that a budget of U-Net rows allows: a step has a row of each part, three with guidance in the loss."""
-    return max(1, budget // (settings.parts * (3 if settings.train_with_guidance else 1)))
+    """The steps that a budget of U-Net rows allows: a step has a row of each part, with guidance in the loss as many as
+    guidance computes."""
+    guided = rows_of_dual(settings.guidance, settings.image_guidance)
+    return max(1, budget // (settings.parts * (guided if settings.train_with_guidance else 1)))
 
 
 def how_learned(bench: Bench, row: Row, effect: TopEffect) -> LearnSettings:
