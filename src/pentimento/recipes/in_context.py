@@ -199,7 +199,8 @@ def noised(
     t = draw_timesteps(len(x0), 0, len(base.alphas_cumprod), generator).to(device)
     noise = draw_noise(x0, generator)
     x_t = q_sample(x0, noise, t, base.alphas_cumprod)
-    eps = predicted(base, control, x_t, t, states, conditions(config, prompts, latents))
+    added = control(x_t, t, states, *conditions(config, prompts, latents))
+    eps = predicted(base, x_t, t, states, added)
     return Noised(x_t, t, noise, eps, no_pair)
 
 
