@@ -25,8 +25,8 @@ class HintEncoder(nn.Module):
 
     ControlNet's hint block: 3x3 convolutions with SiLU, 16 to 256 wide, of which log2 f halve the size. Its weights
     begin as He et al.'s (2015) and its biases at 0, unlike ControlNet's own: with the framework's, biases drown the
-    pictures, and what reaches the convolution that starts at zero is hardly different from one picture to another, which
-    a comparison after a short training would measure.
+    pictures, and what reaches the convolution that starts at zero hardly differs from one picture to another, which a
+    comparison after a short training would measure.
     """
 
     def __init__(self, picture_channels: int, channels: int, factor: int):

@@ -15,8 +15,8 @@ NAME = "prompt_diffusion"
 
 
 class Settings(InContextSettings):
-    """As InstructGIE's where they share them; an answer is a quarter of a grid, so batches are larger and there are four
-    times as many images: equal picture area."""
+    """As InstructGIE's where they share them; an answer is a quarter of a grid, so batches are larger and four times as
+    many images are equal picture area."""
 
     images: int = 40_000
     batch_size: int = 16
