@@ -3,23 +3,27 @@
 #
 #   runs/miniature.sh                          all of it, with the budgets below
 #   AUTOENCODER=5 UNET=10 runs/miniature.sh    smaller budgets, in minutes
+#   INCONTEXT=2000 runs/miniature.sh           fewer grids for the models that are compared with each other
 #
 # The same command goes on where it was broken off: a recipe whose budget is used up only exports again.
 # Budgets are minutes of training time on whatever this runs on; on a GPU give WORKERS=8 and far fewer minutes.
+# Those of the models that the tables of InstructGIE compare are images: equal picture area (docs/protocol.md), each with
+# its learning rate fallen to 0 at the end.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 export PACK=${PACK:-runs/miniature} VERSION=${VERSION:-5}
 OUT=${OUT:-out/bench/miniature}
 WORKERS=${WORKERS:-0}
+INCONTEXT=${INCONTEXT:-10000} # grids of four pictures
 PYTHON=${PYTHON:-python}
 
 # Large tensors come and go in every step: keep their memory, in huge pages, instead of giving it back to the system
 # each time (a fifth more pictures a second on a CPU).
 export GLIBC_TUNABLES=${GLIBC_TUNABLES:-glibc.malloc.hugetlb=1:glibc.malloc.mmap_max=0:glibc.malloc.trim_threshold=100000000000:glibc.malloc.top_pad=268435456}
 
-train() { # RECIPE MINUTES [OPTION...]
-    "$PYTHON" -m pentimento train "$1" --pack-dir "$PACK" --minutes "$2" --set "workers=$WORKERS" "${@:3}"
+train() { # RECIPE OPTION...
+    "$PYTHON" -m pentimento train "$1" --pack-dir "$PACK" --set "workers=$WORKERS" "${@:2}"
 }
 bench() { # TABLE
     "$PYTHON" -m pentimento bench "$1" --pack "$PACK" --output "$OUT"
@@ -35,21 +39,21 @@ install(pathlib.Path(os.environ["PACK"]), pathlib.Path("src/pentimento/packs/min
 
 mkdir -p "$PACK" # an empty folder: from nothing; without it a run would start from the installed weights
 
-train autoencoder "${AUTOENCODER:-60}" # first: the painters work in its latents
-train clip "${CLIP:-30}"
-train text_to_image "${UNET:-150}" # starts from clip's text encoder
-train instruct "${INSTRUCT:-60}"   # starts from text_to_image
-train inpaint "${INPAINT:-45}"     # starts from text_to_image
-train detector "${DETECTOR:-45}"
-train segmenter "${SEGMENTER:-30}"
-train panoptic "${PANOPTIC:-20}" # starts from the detector's encoders
-train captioner "${CAPTIONER:-20}"
-train language "${PLANNER:-20}"
-train instructgie "${INCONTEXT:-45}" --set "areas=${AREAS:-panoptic}" # these three stand on all of the above
-train prompt_diffusion "${PROMPTDIFFUSION:-30}"
-train instruct_in_context "${INSTRUCTINCONTEXT:-30}" # starts from text_to_image
-train judge "${JUDGE:-30}"
-train perceptual "${PERCEPTUAL:-15}"
+train autoencoder --minutes "${AUTOENCODER:-60}" # first: the painters work in its latents
+train clip --minutes "${CLIP:-30}"
+train text_to_image --minutes "${UNET:-150}" # starts from clip's text encoder
+train instruct --minutes "${INSTRUCT:-60}"   # starts from text_to_image
+train inpaint --minutes "${INPAINT:-45}"     # starts from text_to_image
+train detector --minutes "${DETECTOR:-45}"
+train segmenter --minutes "${SEGMENTER:-30}"
+train panoptic --minutes "${PANOPTIC:-20}" # starts from the detector's encoders
+train captioner --minutes "${CAPTIONER:-20}"
+train language --minutes "${PLANNER:-20}"
+train instructgie --set "images=$INCONTEXT" --set "areas=${AREAS:-panoptic}" # these three stand on all of the above
+train prompt_diffusion --set "images=${PROMPTDIFFUSION:-$((4 * INCONTEXT))}"
+train instruct_in_context --set "images=${INSTRUCTINCONTEXT:-$((4 * INCONTEXT))}" # starts from text_to_image
+train judge --minutes "${JUDGE:-30}"
+train perceptual --minutes "${PERCEPTUAL:-15}"
 
 finish # only a sealed pack can be opened
 bench tune

@@ -1,7 +1,10 @@
 """What the documents tell people to type: every command is understood, and those that are quick are carried out."""
 
+import os
 import re
 import shlex
+import shutil
+import subprocess
 from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
@@ -130,3 +133,52 @@ def test_the_script_of_the_ablations_trains_each_of_table_2_with_one_setting_cha
         name, value = setting.split("=")
         changed = instructgie.Settings.model_validate({name: value})
         assert [n for n in instructgie.Settings.model_fields if getattr(changed, n) != getattr(whole, n)] == [name]
+
+
+TRAINER = """#!/usr/bin/env bash
+if [ "$1" != -m ]; then exec python3 "$@"; fi
+echo "$GLIBC_TUNABLES $*" >> calls  # -m pentimento train instructgie --pack-dir PACK --run-dir RUN ...
+mkdir -p "$6/incontext" "$8"
+echo "{\\"finished\\": ${FINISHED:-true}, \\"images\\": 24}" > "$8/report.json"
+"""
+
+
+def ablations(folder: Path, **variables: str) -> subprocess.CompletedProcess[str]:
+    """The script of the ablations beside a trainer that only notes how it was called."""
+    for name in ("runs/instructgie", "pack"):
+        (folder / name).mkdir(parents=True, exist_ok=True)
+    shutil.copy(ROOT / "runs" / "ablations.sh", folder / "runs")
+    (folder / "python").write_text(TRAINER)
+    (folder / "python").chmod(0o755)
+    given = {**os.environ, "PACK": str(folder / "pack"), "PYTHON": str(folder / "python"), **variables}
+    return subprocess.run(["bash", folder / "runs" / "ablations.sh"], env=given, capture_output=True, text=True)
+
+
+def test_each_ablation_sees_as_many_images_as_the_whole_did(tmp_path: Path) -> None:
+    report = tmp_path / "runs" / "instructgie" / "report.json"
+    report.parent.mkdir(parents=True)
+    report.write_text('{"finished": true, "images": 4800}')
+    assert ablations(tmp_path).returncode == 0
+    assert sorted(path.name for path in (tmp_path / "out/ablations").iterdir()) == sorted(a.folder for a in ABLATIONS)
+    calls = (tmp_path / "calls").read_text().splitlines()
+    assert len(calls) == len(ABLATIONS) and all("images=4800" in c and c.startswith("glibc.malloc") for c in calls)
+    assert ablations(tmp_path, IMAGES="16").returncode == 0
+    assert "images=16" in (tmp_path / "calls").read_text().splitlines()[-1]
+
+
+def test_a_run_that_was_broken_off_is_no_ablation_and_no_measure_of_one(tmp_path: Path) -> None:
+    left = ablations(tmp_path, IMAGES="16", FINISHED="false")
+    assert left.returncode and "broken off" in left.stderr and not list((tmp_path / "out/ablations").iterdir())
+    (tmp_path / "runs/instructgie/report.json").write_text('{"finished": false, "images": 4800}')
+    (tmp_path / "calls").unlink()
+    left = ablations(tmp_path)
+    assert left.returncode and "broken off" in left.stderr and not (tmp_path / "calls").exists()
+
+
+def test_what_the_tables_of_instructgie_compare_is_trained_on_equal_picture_area() -> None:
+    lines = (ROOT / "runs" / "miniature.sh").read_text(encoding="utf-8").splitlines()
+    compared = {"instructgie": "$INCONTEXT", "prompt_diffusion": "$((4 * INCONTEXT))",
+                "instruct_in_context": "$((4 * INCONTEXT))"}  # fmt: skip
+    for name, images in compared.items():
+        (line,) = [line for line in lines if line.startswith(f"train {name} ")]
+        assert images in line and "--minutes" not in line

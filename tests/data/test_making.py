@@ -5,6 +5,8 @@ import json
 import signal
 import subprocess
 import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -135,6 +137,25 @@ def test_a_finished_set_is_left_as_it_is_and_another_order_is_refused(tmp_path: 
         make(folder, drawn(3, 0, SMALL))
     with pytest.raises(RequestError, match="quadrant 16 there, 24 here"):
         make(folder, drawn(2, 0, Layout(quadrant=24)))
+
+
+def test_of_two_commands_that_make_one_set_at_once_one_waits_for_the_other(tmp_path: Path) -> None:
+    begun, go_on = threading.Event(), threading.Event()
+
+    def slow(work: Path, place: int) -> making.Maker:
+        begun.set()
+        assert go_on.wait(60)
+        return drawn(2, 0, SMALL).begin(work, place)
+
+    with ThreadPoolExecutor() as pool:
+        first = pool.submit(make, tmp_path / "set", replace(drawn(2, 0, SMALL), begin=slow))
+        assert begun.wait(60)
+        second = pool.submit(make, tmp_path / "set", replace(drawn(2, 0, SMALL), begin=refusing))
+        with pytest.raises(TimeoutError):
+            second.result(timeout=1)
+        go_on.set()
+        assert first.result(60) == second.result(60)
+    assert [path.name for path in tmp_path.iterdir()] == ["set"]
 
 
 def test_an_unfinished_set_of_another_order_is_refused(tmp_path: Path) -> None:

@@ -115,3 +115,14 @@ def test_hints_come_at_the_size_of_latents(factor: int, last: int) -> None:
     encoder = HintEncoder(6, 5, factor)
     assert encoder(torch.zeros(1, 6, 2 * factor, 3 * factor)).shape == (1, 5, 2, 3)
     assert encoder.layers[-1].in_channels == last
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("channels", [3, 6])
+def test_what_reaches_the_hints_zero_convolution_tells_two_pictures_apart(channels: int) -> None:
+    torch.manual_seed(0)
+    encoder = HintEncoder(channels, 32, 8)
+    pictures = torch.rand(2, channels, 4, 4).mul(2).sub(1).repeat_interleave(32, -1).repeat_interleave(32, -2)
+    one, other = encoder.layers[:-1](pictures)
+    assert (one - other).norm() > 0.3 * one.norm()
+    assert one.abs().mean() > 0.02

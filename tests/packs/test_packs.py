@@ -11,12 +11,13 @@ from safetensors.torch import load_file, save_file
 from transformers import CLIPTextModel
 
 from pentimento import roles
+from pentimento.diffusion.grids import by_quadrant
 from pentimento.editors import EDITORS
 from pentimento.errors import PackError
 from pentimento.language import tagger
 from pentimento.packs import Role, catalogue, open_pack, read_manifest, seal, verify, write_card
 from pentimento.packs.guard import hide_broken_torchvision
-from pentimento.packs.in_context import ControlConfig, build_control, save_control
+from pentimento.packs.in_context import ControlConfig, build_control, predicted, save_control
 from pentimento.packs.miniature_pack import FIXED, ROLES, UNTUNED, finish, install, with_runs
 from pentimento.packs.pack import METHODS, quiet
 from pentimento.packs.placement import place
@@ -214,11 +215,27 @@ def test_a_control_branch_is_loaded_beside_its_model(prompted):
     states = torch.stack([said, null])
     eps, other = (model.prompted(prompt)(x, t, states) for prompt in (grid, -grid))
     assert eps.shape == x.shape and not torch.allclose(eps, pack.text_to_image.denoise(x, t, states))
-    assert torch.equal(eps, model.prompted(grid.expand(2, -1, -1, -1))(x, t, states))
+    torch.testing.assert_close(eps, model.prompted(grid.expand(2, -1, -1, -1))(x, t, states))
     with model.same_texts():
         denoise = model.prompted(grid)
         assert all(torch.equal(denoise(x, t, states), eps) for _ in range(2))
     assert not torch.equal(eps, other)
+
+
+@torch.no_grad()
+def test_a_branch_looks_at_a_visual_prompt_once_and_answers_as_in_training(prompted):
+    model = opened(prompted).incontext
+    looks = []
+    model.control.vision.register_forward_hook(lambda *_: looks.append(1))
+    states = model.encode_text(["c", ""])
+    grid, x = torch.rand(1, 3, 32, 32) * 2 - 1, torch.randn(2, 4, 16, 16)
+    denoise = model.prompted(grid)
+    told = {t: denoise(x, torch.tensor([t, t]), states) for t in (900, 500, 20)}
+    assert len(looks) == 1
+    x_vpc = by_quadrant(model.autoencoder.encode, grid).repeat(2, 1, 1, 1)
+    for t, eps in told.items():
+        given = x, torch.tensor([t, t]), states
+        torch.testing.assert_close(eps, predicted(model.base, *given, model.control(*given, x_vpc)))
 
 
 def test_pictures_are_decoded_with_gradients_and_not_clamped(prompted):

@@ -2,6 +2,8 @@
 that a pack loads what they export."""
 
 import json
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +14,9 @@ import torch
 from pentimento.data import store
 from pentimento.data.visual_prompts import Layout
 from pentimento.diffusion.grids import quadrants, visual_prompt
-from pentimento.errors import TrainingError
+from pentimento.errors import PackError, TrainingError
 from pentimento.packs import Role, open_pack, seal
+from pentimento.packs.manifest import MANIFEST, Manifest
 from pentimento.packs.miniature_pack import ROLES
 from pentimento.recipes import (
     autoencoder,
@@ -23,6 +26,7 @@ from pentimento.recipes import (
     instructgie,
     prompt_diffusion,
     text_to_image,
+    visual_prompts,
 )
 from pentimento.recipes.visual_prompts import drawn_prompts, panoptic_of
 from pentimento.training import train
@@ -97,6 +101,20 @@ def test_a_batch_is_a_pure_function_of_its_step(folder: Path, name: str) -> None
     first, again, other = made.batch(3, 4), made.batch(3, 4), made.batch(4, 4)
     assert all(torch.equal(a, b) for a, b in zip(vars(first).values(), vars(again).values(), strict=True))
     assert not torch.equal(first.latents, other.latents)
+
+
+def test_ablations_begin_with_the_same_weights(folder: Path, tmp_path: Path) -> None:
+    for name in ("vae", "text_to_image", "clip", "tokenizer", "scheduler"):
+        (tmp_path / name).symlink_to(folder / name)  # beside no branch to begin from
+
+    def begun(**values: Any) -> dict[str, torch.Tensor]:
+        return instructgie.job(settings("instructgie", folder, **values), tmp_path).model.state_dict()
+
+    whole = begun(seed=3)
+    torch.manual_seed(8)
+    without, other = begun(seed=3, **ALONE), begun(seed=4)
+    assert all(torch.equal(value, without[name]) for name, value in whole.items())
+    assert any(not torch.equal(value, other[name]) for name, value in whole.items())
 
 
 def test_each_part_of_the_loss_can_be_left_out(folder: Path) -> None:
@@ -192,13 +210,56 @@ def test_the_papers_settings_are_settings() -> None:
     assert paper.images / paper.batch_size == 5000 and paper.batch_size % paper.parts == 0
 
 
+def test_models_that_are_compared_paint_equal_picture_area_by_default() -> None:
+    grids = instructgie.Settings()
+    for pictures in (prompt_diffusion.Settings(), instruct_in_context.Settings()):
+        assert pictures.images == 4 * grids.images
+        assert pictures.warmup_images / pictures.images == grids.warmup_images / grids.images <= 0.1
+
+
+def test_the_noisiest_steps_weigh_what_they_weigh_for_the_other_painters() -> None:
+    floor = text_to_image.Settings().snr_floor
+    assert all(recipe.Settings().snr_floor == floor for recipe in (*RECIPES.values(), instruct_in_context))
+
+
 def test_masks_of_a_panoptic_model_that_is_missing_are_refused(folder: Path) -> None:
     with pytest.raises(TrainingError, match="areas=drawn"):
         panoptic_of(folder)
 
 
+def test_a_panoptic_model_that_cannot_be_opened_is_refused_before_anything_is_drawn(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("vae", "text_to_image", "clip", "tokenizer", "scheduler"):
+        (tmp_path / name).symlink_to(folder / name)
+    (tmp_path / "panoptic").mkdir()
+    role = Role(kind="centre_panoptic", components={"model": "panoptic"})
+    older = Manifest(name="older", version="1", roles={"panoptic": role})
+    (tmp_path / MANIFEST).write_text(older.model_dump_json())
+    monkeypatch.setattr(in_context, "drawn_prompts", lambda *_: pytest.fail("the prompts were drawn first"))
+    with pytest.raises(PackError, match="'detector'"):
+        instructgie.job(settings("instructgie", folder, areas="panoptic"), tmp_path)
+
+
+def test_what_another_process_is_making_is_waited_for_and_not_made_twice(tmp_path: Path) -> None:
+    begun, go_on = threading.Event(), threading.Event()
+
+    def slowly() -> np.ndarray:
+        begun.set()
+        assert go_on.wait(60)
+        return np.arange(3)
+
+    with ThreadPoolExecutor() as pool:
+        first = pool.submit(visual_prompts._kept, tmp_path / "a.npy", slowly)
+        assert begun.wait(60)
+        second = pool.submit(visual_prompts._kept, tmp_path / "a.npy", lambda: np.zeros(3))
+        with pytest.raises(TimeoutError):
+            second.result(timeout=1)
+        go_on.set()
+        assert first.result(60).tolist() == second.result(60).tolist() == [0, 1, 2]
+
+
 def test_a_panoptic_model_is_asked_one_picture_at_a_time(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from pentimento.recipes import visual_prompts
     from pentimento.values import Segment
 
     sizes = []

@@ -12,8 +12,11 @@ from PIL import Image
 from pentimento.bench.vision import named_nouns
 from pentimento.data import store
 from pentimento.data.scenes import draw_scene
+from pentimento.data.visual_prompts import Layout
 from pentimento.data.vocabulary import PLACES
 from pentimento.recipes import autoencoder, clip, inpaint, instruct, text_to_image
+from pentimento.recipes.latents import edit_latents
+from pentimento.recipes.lessons import draw_lesson
 from pentimento.recipes.text import ids_of, tokenizer
 
 TINY: dict[str, Any] = dict(batch_size=4, edits=8)
@@ -114,6 +117,20 @@ def test_a_grid_batch_holds_two_pairs_in_one_canvas(folder: Path) -> None:
     batch = text_to_image.job(settings, folder).batch(0, 8)
     assert batch.x0.shape == (2, 8, 32, 32)
     assert batch.ids.shape == (2, 48)
+
+
+def test_no_grid_batch_shows_a_kind_of_edit_that_is_withheld_from_in_context_models(folder: Path) -> None:
+    given = {"batch_size": 32, "parts": 0.5, "data": folder / "data"}
+    made = text_to_image.job(text_to_image.Settings(**{**TINY_NET, **given}, grids=1.0), folder)
+    pairs = edit_latents(folder / "data", folder, 8, 0.5).pairs
+    trained = {seed for seed in range(8) if draw_lesson(seed, 0.5).words.kind not in Layout().withheld}
+    shown = set()
+    for step in range(8):
+        for grid in made.batch(step, 32).x0:
+            for before, after in (grid[:, :16].chunk(2, -1), grid[:, 16:].chunk(2, -1)):
+                is_it = [bool((a == before.numpy()).all() and (b == after.numpy()).all()) for a, b in pairs]
+                shown.add(is_it.index(True) % 8)
+    assert 0 < len(trained) < 8 and shown == trained
 
 
 def test_clip_trains_with_hard_negatives(folder: Path) -> None:

@@ -2,7 +2,8 @@
 
 While it grows it lies in a hidden folder beside its own: a group is done when its record is there, which appears last
 and whole. What a group becomes depends on its number alone, so any number of processes makes the same set. When all
-groups are done, the first process writes the set, which appears whole or not at all.
+groups are done, the first process writes the set, which appears whole or not at all. Of several commands that make the
+same set at once, one does and the others wait.
 """
 
 import json
@@ -15,6 +16,8 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
+
+from filelock import FileLock
 
 from ..errors import RequestError
 from ..language.groups import Group
@@ -79,24 +82,39 @@ def make(
     folder, share = Path(folder), launched()
     work = folder.parent / f".{folder.name}.making"
     found = _finished(folder, order)
-    if found is not None:
-        shutil.rmtree(work, ignore_errors=True)  # a run that was killed at the very end left it
+    if found is not None and (share.rank or not work.exists()):
         return None if share.rank else found
     try:
-        _open(work, order)
-        _carry_out(folder, work, order, workers, share, watch)
         if share.rank:
+            _open(work, order)
+            _carry_out(folder, work, order, workers, share, watch)
             return None
-        while _done(work, order) < order.n:  # the other processes are on it; the launcher ends all when one fails
-            watch("groups", _done(work, order), order.n)
-            time.sleep(1)
-        records = [GroupRecord.model_validate_json(_file(work, i).read_text("utf-8")) for i in range(order.n)]
-        shutil.rmtree(work / "set", ignore_errors=True)
-        made = write_set(work / "set", work / "pairs", records, order.layout, order.seed, order.asked)
-        os.replace(work / "set", folder)
+        work.parent.mkdir(parents=True, exist_ok=True)
+        lock = Path(f"{work}.lock")
+        with FileLock(lock):
+            made = _made(folder, work, order, workers, share, watch)
+            lock.unlink(missing_ok=True)  # whoever still waits for it, or makes another, finds the set
+        return made
     except OSError as error:
         place = error.filename or folder
         raise RequestError(f"{place}: cannot be used ({error.strerror or error}); name another place") from None
+
+
+def _made(folder: Path, work: Path, order: Order, workers: int, share: Share, watch: Watch) -> dict[str, Any]:
+    """What the first process of a launch does, one launch at a time: those that waited find the set."""
+    found = _finished(folder, order)
+    if found is not None:
+        shutil.rmtree(work, ignore_errors=True)  # a run that was killed at the very end left it
+        return found
+    _open(work, order)
+    _carry_out(folder, work, order, workers, share, watch)
+    while _done(work, order) < order.n:  # the other processes are on it; the launcher ends all when one fails
+        watch("groups", _done(work, order), order.n)
+        time.sleep(1)
+    records = [GroupRecord.model_validate_json(_file(work, i).read_text("utf-8")) for i in range(order.n)]
+    shutil.rmtree(work / "set", ignore_errors=True)
+    made = write_set(work / "set", work / "pairs", records, order.layout, order.seed, order.asked)
+    os.replace(work / "set", folder)
     shutil.rmtree(work)
     return made
 

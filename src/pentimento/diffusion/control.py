@@ -2,7 +2,8 @@
 2023), and InstructGIE's reformed branch, which sees the example pair and the picture in one grid.
 
 A branch knows its U-Net only while it is built: it answers with residuals, and `controlled` hands them to any U-Net of
-the same shape. U-Nets are diffusers' UNet2DConditionModel with time and text as their only conditions.
+the same shape. What it sees of pictures depends on neither noise, time nor text: `look` once, then stand `beside` the
+U-Net at each step. U-Nets are diffusers' UNet2DConditionModel with time and text as their only conditions.
 """
 
 from copy import deepcopy
@@ -97,8 +98,16 @@ class RCLDM(nn.Module):
         self.vision = VisionEncoder(condition_channels, self.encoder.channels[0], shape, blocks)
         self.links = nn.ModuleList(ZeroVMamba(width, shape) for width in self.encoder.channels)
 
-    def forward(self, x_t: Tensor, t: Tensor, text: Tensor, x_vpc: Tensor) -> Residuals:
-        """The residuals for noisy latents x_t (b, c, h, w) at t, of the visual prompt's latents x_vpc (b, c', h, w)."""
-        features = self.encoder(x_t, t, text, self.vision(x_vpc))
+    def look(self, x_vpc: Tensor) -> Tensor:
+        """e_vpc (b, channels, h, w), the hint of the visual prompt's latents x_vpc (b, c', h, w)."""
+        return self.vision(x_vpc)
+
+    def beside(self, x_t: Tensor, t: Tensor, text: Tensor, hint: Tensor) -> Residuals:
+        """The residuals for noisy latents x_t (b, c, h, w) at t, with a hint that was looked for before."""
+        features = self.encoder(x_t, t, text, hint)
         *down, middle = (link(x) for link, x in zip(self.links, features, strict=True))
         return Residuals(tuple(down), middle)
+
+    def forward(self, x_t: Tensor, t: Tensor, text: Tensor, *seen: Tensor) -> Residuals:
+        """The residuals for x_t (b, c, h, w) at t, beside what `look` takes."""
+        return self.beside(x_t, t, text, self.look(*seen))

@@ -17,7 +17,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from ..diffusion.attention import Kept
-from ..diffusion.control import RCLDM, controlled
+from ..diffusion.control import RCLDM, Residuals, controlled
 from ..diffusion.grids import by_quadrant, quadrants
 from ..diffusion.guidance import Denoise
 from ..diffusion.objectives import eps_of_v
@@ -76,11 +76,9 @@ def conditions(config: ControlConfig, pixels: Tensor, latents: Callable[[], Tens
             return parts.in0, parts.out0, parts.in1
 
 
-def predicted(
-    base: LatentDiffusion, control: nn.Module, x: Tensor, t: Tensor, text: Tensor, seen: Sequence[Tensor]
-) -> Tensor:
-    """eps for x (b, c, h, w) at timesteps t (b,), all on the model's device, with the branch beside the model."""
-    out = controlled(base.unet, x, t, text, control(x, t, text, *seen)).float()
+def predicted(base: LatentDiffusion, x: Tensor, t: Tensor, text: Tensor, added: Residuals) -> Tensor:
+    """eps for x (b, c, h, w) at timesteps t (b,), all on the model's device, with what a branch adds to the model."""
+    out = controlled(base.unet, x, t, text, added).float()
     return out if base.prediction == "epsilon" else eps_of_v(out, x, t, base.alphas_cumprod)
 
 
@@ -89,7 +87,7 @@ class PromptedDiffusion:
     """A latent diffusion model and a branch beside it, as `roles.InContext`."""
 
     base: LatentDiffusion
-    control: nn.Module
+    control: Any
     config: ControlConfig
 
     @property
@@ -115,6 +113,7 @@ class PromptedDiffusion:
     def prompted(self, prompt: Tensor) -> Denoise:
         """eps beside visual prompts (b, 3, 2 size, 2 size) in [-1, 1]; each of a grid's pictures is encoded by itself.
 
+        The branch looks at them here, once, and not at every step.
         Raises: PackError for prompts of another size.
         """
         side = 2 * self.size
@@ -122,12 +121,14 @@ class PromptedDiffusion:
             raise PackError(f"a visual prompt of {tuple(prompt.shape[-2:])} pixels: this model takes {side}x{side}")
         device = self.base.placement.device
         seen = conditions(self.config, prompt, partial(by_quadrant, self.autoencoder.encode, prompt))
-        seen = tuple(part.to(device) for part in seen)
+        with self.base.placement.autocast():
+            hint = self.control.look(*(part.to(device) for part in seen))
 
         def denoise(x: Tensor, t: Tensor, text: Tensor) -> Tensor:
-            repeated = tuple(part.repeat(len(x) // len(part), 1, 1, 1) for part in seen)
+            given = x.to(device), t.to(device), text.to(device)
             with self.base.placement.autocast():
-                eps = predicted(self.base, self.control, x.to(device), t.to(device), text.to(device), repeated)
+                added = self.control.beside(*given, hint.repeat(len(x) // len(hint), 1, 1, 1))
+                eps = predicted(self.base, *given, added)
             return eps.to(x.device)
 
         return denoise

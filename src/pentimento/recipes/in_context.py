@@ -35,7 +35,7 @@ PREFIX = "grid of four pictures, "
 class InContextSettings(TrainSettings):
     """The miniature's settings of both branches; `instructgie.PAPER` are the paper's."""
 
-    images: int = Field(40_000, ge=1, description="grids to train on, all in all")
+    images: int = Field(10_000, ge=1, description="grids, or answers, to train on, all in all")
     batch_size: int = Field(8, ge=1)
     parts: int = Field(1, ge=1, description="parts that a batch is computed in, one after the other")
     lr: float = Field(3e-4, gt=0)
@@ -47,7 +47,7 @@ class InContextSettings(TrainSettings):
     dropped: Fraction = Field(0.15, description="of text, example pair or both, a third each")
     unify: Fraction = Field(0.0, description="share of each batch whose instructions are unified; 0 asks nobody")
     min_snr: float = Field(5.0, ge=0, description="gamma of the min-SNR loss weights; 0 is none, as in the papers")
-    snr_floor: float = Field(0.1, ge=0, description="least weight of a clean latent's error, at the noisiest steps")
+    snr_floor: float = Field(1.0, ge=0, description="least weight of a clean latent's error, at the noisiest steps")
     data: Path = Path("runs/data")
 
 
@@ -199,7 +199,8 @@ def noised(
     t = draw_timesteps(len(x0), 0, len(base.alphas_cumprod), generator).to(device)
     noise = draw_noise(x0, generator)
     x_t = q_sample(x0, noise, t, base.alphas_cumprod)
-    eps = predicted(base, control, x_t, t, states, conditions(config, prompts, latents))
+    added = control(x_t, t, states, *conditions(config, prompts, latents))
+    eps = predicted(base, x_t, t, states, added)
     return Noised(x_t, t, noise, eps, no_pair)
 
 
@@ -218,6 +219,7 @@ def control_job(
 ) -> Job:  # fmt: skip
     """The job of a branch that is exported to the folder `name`, warm-started from there when it fits."""
     base = given.base
+    torch.manual_seed(settings.seed)  # whatever was drawn before: ablations begin with the same weights
     control: Any = build_control(config, base)
     warm_start(control, pack_dir / name)
 

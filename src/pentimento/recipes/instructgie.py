@@ -66,13 +66,8 @@ def job(settings: Settings, pack_dir: Path) -> Job:
         control="rcldm" if settings.rcldm else "controlnet", size=settings.quadrant, prefix=PREFIX,
         states=settings.states, ratio=settings.ratio, gate=settings.gate, blocks=settings.blocks,
     )  # fmt: skip
-    given = lessons(
-        settings,
-        pack_dir,
-        PREFIX,
-        partial(detail_masks, areas=settings.areas, pack_dir=pack_dir) if settings.area else None,
-        looked_at if settings.rcldm else lambda size: size,
-    )
+    details = detail_masks(settings.areas, pack_dir) if settings.area else None
+    given = lessons(settings, pack_dir, PREFIX, details, looked_at if settings.rcldm else lambda size: size)
     base, vae = given.base, given.base.autoencoder.vae
     clip = load_clip(pack_dir / "clip") if settings.shift else None
     grey = on_grey(base, settings.quadrant)

@@ -20,6 +20,7 @@ from tqdm import tqdm
 from ..data.close_ups import WHOLE, Frame, close_layout, close_up
 from ..data.scenes import WORLD_VERSION
 from ..data.store import save_whole, stored
+from ..values import KINDS
 from ..vision.store import digest
 from .autoencoder import pictures
 from .layout import SIDE
@@ -68,6 +69,16 @@ def _frames(data: Path, count: int, parts: float) -> list[list[list[float]]]:
 def _frames_of(seed: int, parts: float) -> np.ndarray:
     lesson = draw_lesson(seed, parts)
     return np.array([(f.left, f.top, f.side) for f in (lesson.frame(), lesson.window())])
+
+
+def edit_kinds(data: Path, count: int, parts: float) -> np.ndarray:
+    """The kinds of the first `count` edits, names of `values.KINDS`, (count,)."""
+    name = f"kinds-v{WORLD_VERSION}-{kind_of(parts)}"
+    return np.array(KINDS)[np.concatenate(stored(data, name, partial(_kind_of, parts=parts), count).chunks)[:count]]
+
+
+def _kind_of(seed: int, parts: float) -> np.ndarray:
+    return np.array(KINDS.index(draw_lesson(seed, parts).words.kind))
 
 
 def windowed(cells: np.ndarray, windows: Sequence[Frame]) -> np.ndarray:

@@ -15,10 +15,12 @@ NAME = "prompt_diffusion"
 
 
 class Settings(InContextSettings):
-    """As InstructGIE's where they share them; an answer is a quarter of a grid, so batches are larger."""
+    """As InstructGIE's where they share them; an answer is a quarter of a grid, so batches are larger and four times as
+    many images are equal picture area."""
 
-    images: int = 80_000
+    images: int = 40_000
     batch_size: int = 16
+    warmup_images: int = 3_200
 
 
 def job(settings: Settings, pack_dir: Path) -> Job:

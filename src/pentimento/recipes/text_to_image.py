@@ -1,6 +1,7 @@
 """The miniature's text-to-image model: a U-Net on 16x16x8 latents and its text encoder, trained together.
 
-A tenth of the batches are 2x2 grids of pictures (32x32 latents), which in-context models paint on later. Half of the
+A tenth of the batches are 2x2 grids of pictures (32x32 latents), which in-context models paint on later; no grid shows
+a kind of edit that is withheld from those (`data.visual_prompts.Layout`). Half of the
 pictures are close-ups, because editors look closely at what they change. Most of the other batches are windows, 8x8
 latents around one thing: four of them cost what a picture costs, so most things are seen in these.
 """
@@ -15,13 +16,24 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
+from ..data.visual_prompts import Layout
 from ..diffusion.guidance import classifier_free
 from ..diffusion.objectives import eps_of_v, noise_loss
 from ..diffusion.samplers import euler_ancestral_sample
 from ..diffusion.schedule import betas_from_alphas, cosine_alphas_cumprod
 from ..training import Job, TrainSettings, warm_start
 from .autoencoder import sheet
-from .latents import CAPTIONS, autoencoder_of, draw_rows, edit_latents, edit_layouts, edit_windows, edit_words, windowed
+from .latents import (
+    CAPTIONS,
+    autoencoder_of,
+    draw_rows,
+    edit_kinds,
+    edit_latents,
+    edit_layouts,
+    edit_windows,
+    edit_words,
+    windowed,
+)
 from .layout import LayoutHead, Listening, importance
 from .lessons import described
 from .text import WIDTH, ids_of, text_encoder, tokenizer
@@ -155,6 +167,8 @@ def job(settings: Settings, pack_dir: Path) -> Job:
     painter.text.requires_grad_(settings.reading)
     layouts = edit_layouts(settings.data, settings.edits, settings.parts)
     windows = edit_windows(settings.data, settings.edits, settings.parts)
+    trained = ~np.isin(edit_kinds(settings.data, settings.edits, settings.parts), Layout().withheld)
+    in_grids = np.flatnonzero(np.tile(trained, 2))  # whole pictures, then close-ups
     null = ids_of(tokens, [""])[0]
     grid_mark = ids_of(tokens, ["grid of four pictures, "])[0]
     mark = grid_mark[1 : int((grid_mark == tokens.eos_token_id).nonzero()[0])]
@@ -165,19 +179,24 @@ def job(settings: Settings, pack_dir: Path) -> Job:
         if not grids and rng.random() < settings.windows:
             return pieces(step, 4 * size, rng)
         count = size // 4 if grids else size
-        rows, sides = draw_rows(rng, count, settings.edits, settings.close_ups), rng.integers(0, 2, count)
+        rows = pairs(rng, count) if grids else draw_rows(rng, count, settings.edits, settings.close_ups)
+        sides = rng.integers(0, 2, count)
         variants = rng.integers(0, CAPTIONS, count)
         ids = torch.from_numpy(words[rows, variants, sides].astype(np.int64))
         x0 = torch.from_numpy(latents.pairs[rows, sides].astype(np.float32))
         places = torch.from_numpy(layouts[rows, sides])
         if grids:  # {before, after / before, after}: the caption is that of the last quadrant
-            others = draw_rows(rng, count, settings.edits, settings.close_ups)
+            others = pairs(rng, count)
             x0 = grid(latents.pairs[others], latents.pairs[rows]).float()
             places = grid(layouts[others], layouts[rows])
             ids = torch.from_numpy(words[rows, variants, np.ones(count, int)].astype(np.int64))
             ids = torch.cat([ids[:, :1], mark.expand(count, -1), ids[:, 1 : ids.shape[1] - len(mark)]], 1)
             ids[:, -1] = tokens.eos_token_id
         return Batch(x0, undescribed(ids, rng), places, layout_weight(settings, step))
+
+    def pairs(rng: np.random.Generator, count: int) -> np.ndarray:
+        """Rows for grids."""
+        return in_grids[draw_rows(rng, count, len(in_grids) // 2, settings.close_ups)]
 
     def pieces(step: int, count: int, rng: np.random.Generator) -> Batch:
         """As many windows of whole pictures."""

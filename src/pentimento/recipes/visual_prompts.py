@@ -9,11 +9,12 @@ import json
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+from filelock import FileLock
 from PIL import Image
 from tqdm import tqdm
 
@@ -108,21 +109,26 @@ def pair_latents(prompts: Prompts, vae: Any) -> np.ndarray:
     return _kept(path, lambda: encoded(vae, prompts.pair, len(prompts.rows), "pairs"))
 
 
-def detail_masks(prompts: Prompts, areas: Areas, pack_dir: Path) -> np.ndarray:
-    """Where living creatures stand in all rows, before and after: bits, uint8 (rows, 2, side, side / 8).
+def detail_masks(areas: Areas, pack_dir: Path) -> Callable[[Prompts], np.ndarray]:
+    """What tells where living creatures stand in all rows, before and after: bits, uint8 (rows, 2, side, side / 8).
 
-    One picture at a time, never the grid (InstructGIE Eq. 7-9). Made beside the prompts unless they lie there.
-    Raises: TrainingError when the pack has no panoptic model and is to be asked.
+    One picture at a time, never the grid (InstructGIE Eq. 7-9). Made beside the prompts unless they lie there. The
+    panoptic model is opened at once, so that a pack without one is refused before anything is drawn.
+    Raises: TrainingError when the pack has no panoptic model and is to be asked; PackError when it cannot be opened.
     """
     if areas == "drawn":
-        return _kept(prompts.folder / "details-drawn.npy", lambda: _of_rows(prompts, _drawn_details(prompts)))
+        return lambda prompts: _kept(
+            prompts.folder / "details-drawn.npy", lambda: _of_rows(prompts, _drawn_details(prompts))
+        )
     panoptic, name = panoptic_of(pack_dir)
 
-    def segmented(row: int) -> list[np.ndarray]:
+    def segmented(prompts: Prompts, row: int) -> list[np.ndarray]:
         shown = [Image.fromarray(picture) for picture in prompts.pair(row)]
         return [detail_mask(panoptic.segments(p), LIVING, prompts.side, prompts.side)[0].numpy() for p in shown]
 
-    return _kept(prompts.folder / f"details-panoptic-{name}.npy", lambda: _of_rows(prompts, segmented))
+    return lambda prompts: _kept(
+        prompts.folder / f"details-panoptic-{name}.npy", lambda: _of_rows(prompts, partial(segmented, prompts))
+    )
 
 
 def _of_rows(prompts: Prompts, masks: Callable[[int], list[np.ndarray]]) -> np.ndarray:
@@ -149,7 +155,7 @@ def _drawn_details(prompts: Prompts) -> Callable[[int], list[np.ndarray]]:
 def panoptic_of(pack_dir: Path) -> tuple[Panoptic, str]:
     """The panoptic model of a pack folder, sealed or not yet, and a name for its weights.
 
-    Raises: TrainingError when there is none.
+    Raises: TrainingError when there is none; PackError when the manifest names it otherwise than it is opened now.
     """
     roles = read_manifest(pack_dir / MANIFEST).roles if (pack_dir / MANIFEST).is_file() else {}
     role = roles.get("panoptic") or ROLES.get("panoptic")
@@ -174,6 +180,8 @@ def unifier(data: Path, pack_dir: Path) -> Table:
 
 
 def _kept(path: Path, made: Callable[[], np.ndarray]) -> np.ndarray:
-    if not path.exists():
-        save_whole(path, made())
+    """The array at the path, made unless it lies there; another process that wants it too waits."""
+    with FileLock(path.with_suffix(".lock")):
+        if not path.exists():
+            save_whole(path, made())
     return np.load(path, mmap_mode="r")
