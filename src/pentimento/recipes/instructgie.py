@@ -35,8 +35,8 @@ class Settings(InContextSettings):
 
     The ablations of Table 2: `rcldm=false` is a plain ControlNet, `shift=0` leaves out editing-shift matching,
     `unify=0` language instruction unification, `area=0` selective-area matching. `areas` says whose masks that uses.
-    The weights of the two losses, which the paper leaves open, bring what reaches eps to about a third of the noise
-    loss's part (docs/LOG.md).
+    The weights of the two losses, which the paper leaves open, make their gradients as large as the noise loss's on the
+    grids that they look at (docs/LOG.md).
     """
 
     unify: Fraction = Field(0.5, description="share of each batch whose instructions are unified; 0 asks nobody")
