@@ -125,7 +125,7 @@ def test_two_pictures_are_learned_by_heart() -> None:
 
 
 def test_the_recipe_is_pure_reaches_every_weight_and_begins_with_the_detectors_encoder(tmp_path: Path) -> None:
-    with pytest.raises(TrainingError, match="train that first"):
+    with pytest.raises(TrainingError, match="train the detector first"):
         panoptic.job(panoptic.Settings(), tmp_path)
     eyes = detector.job(detector.Settings(), tmp_path)
     eyes.export(eyes.model, tmp_path)

@@ -15,12 +15,10 @@ from torch import Tensor, nn
 
 from ..data.captions import caption
 from ..data.scenes import draw_scene, render
-from ..errors import PackError, TrainingError
 from ..training import Job, TrainSettings, warm_start
 from ..vision import captioner as words
-from ..vision import detector
 from ..vision.captioner import CaptionerConfig, CaptionerNet, WordCaptioner, caption_loss, to_ids, vocabulary
-from . import detector as detector_recipe
+from .detector import eyes_of
 
 FOLDER = "captioner"
 SCENES_FOR_WORDS = 1_500  # every word of the captions is among those of so many scenes; a test holds it
@@ -96,11 +94,7 @@ def sample(net: nn.Module, path: Path) -> None:
 
 def job(settings: Settings, pack_dir: Path) -> Job:
     """Raises: TrainingError when the pack has no detector yet."""
-    folder = pack_dir / detector_recipe.FOLDER
-    try:
-        eyes = detector.load(folder).net
-    except PackError as error:
-        raise TrainingError(f"the captioner looks through the detector ({error}): train the detector first") from error
+    eyes = eyes_of(pack_dir)
     config = CaptionerConfig(words=known_words())
     net = CaptionerNet(config, eyes)
     warm_start(net, pack_dir / FOLDER)

@@ -21,6 +21,7 @@ from ..data import art, drawn
 from ..data.portraits import KINDS, draw_composition, render_composition
 from ..data.scenes import Scene, Thing, draw_scene, random_thing, render
 from ..data.vocabulary import COLOURS, MATERIALS, NOUNS, WEARABLES
+from ..errors import PackError, TrainingError
 from ..training import Job, TrainSettings, warm_start
 from ..vision import detector as dense
 from ..vision.detector import DenseDetector, DetectorConfig, DetectorNet, encode
@@ -486,6 +487,17 @@ def giou(one: Tensor, other: Tensor) -> Tensor:
 def config() -> DetectorConfig:
     """What is stuff and what is a part is decided by the last word of a phrase."""
     return DetectorConfig(stuff=tuple(STUFF.values()), parts=tuple(sorted(PART_WORDS)))
+
+
+def eyes_of(pack_dir: Path) -> DetectorNet:
+    """The net of a pack folder's detector, for a model that looks through it.
+
+    Raises: TrainingError when there is none yet.
+    """
+    try:
+        return dense.load(pack_dir / FOLDER).net
+    except PackError as error:
+        raise TrainingError(f"this model looks through the detector ({error}): train the detector first") from error
 
 
 def export(net: nn.Module, folder: Path) -> None:

@@ -18,12 +18,10 @@ from torch import Tensor, nn
 
 from ..data.segments import SMALLEST, SURFACES, surface_name
 from ..data.vocabulary import NOUNS
-from ..errors import PackError, TrainingError
 from ..training import Job, TrainSettings, warm_start
-from ..vision import detector, panoptic
+from ..vision import panoptic
 from ..vision.panoptic import STRIDE, CentrePanoptic, PanopticConfig, PanopticNet, alone
-from . import detector as detector_recipe
-from .detector import Look, box_of, look_at, looks, shaken
+from .detector import Look, box_of, eyes_of, look_at, looks, shaken
 
 FOLDER = "panoptic"
 UNKNOWN = 255  # the class of a pixel that shows nothing
@@ -168,11 +166,7 @@ def sample(net: nn.Module, path: Path) -> None:
 
 def job(settings: Settings, pack_dir: Path) -> Job:
     """Raises: TrainingError when the pack has no detector yet."""
-    try:
-        eyes = detector.load(pack_dir / detector_recipe.FOLDER).net
-    except PackError as error:
-        raise TrainingError(f"the panoptic model looks through the detector ({error}): train that first") from error
-    net = PanopticNet(config(), eyes)
+    net = PanopticNet(config(), eyes_of(pack_dir))
     if not warm_start(net, pack_dir / FOLDER):
         begin_with_detector(net)
     fresh = partial(batch, settings.crops, first=1_000_000 * settings.seed, portraits=settings.portraits)

@@ -7,7 +7,7 @@ the kind of art is what a caption says before "of", and "photo of" is a caption'
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -15,10 +15,9 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor, nn
 
-from ..errors import PackError
-from .detector import DetectorNet, Places, cut, fit, frozen, propose
+from .detector import DetectorNet, Places, config_through, cut, fit, propose, save_through
 from .layers import ImageEncoder, TextBlock
-from .store import digest, read_config, read_weights, write_model
+from .store import read_weights
 
 KIND = "word_captioner"
 PAD, START, END, UNKNOWN = 0, 1, 2, 3
@@ -190,8 +189,7 @@ def _before_of(words: list[str]) -> list[str]:
 
 def save(net: CaptionerNet, folder: Path) -> None:
     """Write config.json and model.safetensors (fp16) without the detector, which has a folder of its own."""
-    seen_through = {"kind": KIND, "detector": digest(net.detector)}
-    write_model(net, seen_through | asdict(net.config), folder, without="detector")
+    save_through(net, KIND, folder)
 
 
 def load(folder: Path, eyes: DetectorNet) -> WordCaptioner:
@@ -199,9 +197,6 @@ def load(folder: Path, eyes: DetectorNet) -> WordCaptioner:
 
     Raises: PackError, also when it learned to look through another detector.
     """
-    config = read_config(folder, KIND)
-    if config.pop("detector", None) != digest(eyes):
-        raise PackError(f"the captioner in {folder} looks through another detector than the pack's: train it again")
-    net = CaptionerNet(CaptionerConfig(**frozen(config)), eyes)
+    net = CaptionerNet(CaptionerConfig(**config_through(folder, KIND, eyes)), eyes)
     read_weights(net, folder, has="detector")
     return WordCaptioner(net)

@@ -19,9 +19,10 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor, nn
 
+from ..errors import PackError
 from ..values import Box
 from .layers import Fuse, ImageEncoder, PhraseEncoder, plain_words, spell
-from .store import read_config, read_weights, write_model
+from .store import digest, read_config, read_weights, write_model
 
 KIND = "dense_detector"
 PADDING = 128  # grey level around a picture that is not square
@@ -307,3 +308,20 @@ def frozen(config: dict[str, Any]) -> dict[str, Any]:
         return tuple(tuples(item) for item in value) if isinstance(value, list) else value
 
     return {name: tuples(value) for name, value in config.items() if name != "kind"}
+
+
+def save_through(net: Any, kind: str, folder: Path) -> None:
+    """Write config.json and model.safetensors (fp16) of a net that looks through its `detector`, without that one,
+    which has a folder of its own."""
+    write_model(net, {"kind": kind, "detector": digest(net.detector)} | asdict(net.config), folder, without="detector")
+
+
+def config_through(folder: Path, kind: str, eyes: DetectorNet) -> dict[str, Any]:
+    """The fields of the config that `save_through` wrote.
+
+    Raises: PackError, also when its net learned to look through another detector than `eyes`.
+    """
+    config = read_config(folder, kind)
+    if config.pop("detector", None) != digest(eyes):
+        raise PackError(f"the model in {folder} looks through another detector than the pack's: train it again")
+    return frozen(config)

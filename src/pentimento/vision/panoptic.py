@@ -6,7 +6,7 @@ every pixel says which surface it shows, or that it shows a thing, and then wher
 is called is told from a crop of it, with the other things greyed out, through the eyes of a trained detector.
 """
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,11 +16,10 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor, nn
 
-from ..errors import PackError
 from ..values import Segment
-from .detector import DetectorNet, cut, fit, frozen
+from .detector import DetectorNet, config_through, cut, fit, save_through
 from .layers import ConvNorm, Fuse, ImageEncoder
-from .store import digest, read_config, read_weights, write_model
+from .store import read_weights
 
 KIND = "centre_panoptic"
 STRIDE = 2  # pixels a cell
@@ -210,8 +209,7 @@ def box_around(mask: Tensor) -> Tensor:
 
 def save(net: PanopticNet, folder: Path) -> None:
     """Write config.json and model.safetensors (fp16) without the detector, which has a folder of its own."""
-    seen_through = {"kind": KIND, "detector": digest(net.detector)}
-    write_model(net, seen_through | asdict(net.config), folder, without="detector")
+    save_through(net, KIND, folder)
 
 
 def load(folder: Path, eyes: DetectorNet) -> CentrePanoptic:
@@ -219,11 +217,6 @@ def load(folder: Path, eyes: DetectorNet) -> CentrePanoptic:
 
     Raises: PackError, also when it learned to look through another detector.
     """
-    config = read_config(folder, KIND)
-    if config.pop("detector", None) != digest(eyes):
-        raise PackError(
-            f"the panoptic model in {folder} looks through another detector than the pack's: train it again"
-        )
-    net = PanopticNet(PanopticConfig(**frozen(config)), eyes)
+    net = PanopticNet(PanopticConfig(**config_through(folder, KIND, eyes)), eyes)
     read_weights(net, folder, has="detector")
     return CentrePanoptic(net)
