@@ -183,6 +183,9 @@ class ToyPack:
     _captioner: Callable[[], Any] = ToyCaptioner
     missing: tuple[str, ...] = ()
 
+    def hash_of(self, *roles: str) -> str:
+        return self.hash
+
     @cached_property
     def text_to_image(self) -> ToyDiffusion:
         return ToyDiffusion()

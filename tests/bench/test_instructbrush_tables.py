@@ -1,6 +1,7 @@
 """InstructBrush's tables: resumable, shared by tables and processes, with bounds and ablations at one budget."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -14,6 +15,7 @@ from PIL import Image
 from pentimento import bench
 from pentimento.bench import instructbrush_rows as rows
 from pentimento.bench import instructbrush_tables as tables
+from pentimento.bench import tune_learning
 from pentimento.bench.metrics import direction_distance
 from pentimento.bench.table import Outcome
 from pentimento.data.effects import EFFECTS
@@ -53,8 +55,8 @@ class BenchToy(ToyPack):
         raise PackError("the toy has no features")
 
 
-def pack() -> BenchToy:
-    return BenchToy(
+def pack(kind: type[BenchToy] = BenchToy) -> BenchToy:
+    return kind(
         phrases=("cat", "snow"),
         defaults={"instructpix2pix": {"steps": 2}, **{m: {"steps": 2} for m in ("visii", "instructbrush")}},
     )
@@ -101,6 +103,47 @@ def test_a_table_is_measured_and_goes_on_where_it_was_broken_off(tmp_path: Path,
     assert len(set(small)) == 2 * 2 + 2
     text = (tmp_path / "instructbrush-table1.md").read_text()
     assert "| Visii | 17.14 |" in text and "LPIPS, by bytes" in text and "Direct., by the CLIP of toy" in text
+
+
+def test_a_learning_rate_is_chosen_on_pairs_that_no_table_tests_on(
+    tmp_path: Path, small: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    effects = tables.drawn_effects(2)
+    monkeypatch.setattr(tune_learning, "drawn_effects", lambda: effects)
+    monkeypatch.setattr(tune_learning, "TAKEN", (1,))
+    monkeypatch.setattr(tune_learning, "BUDGET", 15)
+    seen = []
+    plain = tune_learning.scored
+
+    def noted(bench: Any, row: Any, effect: Any) -> Any:
+        seen.append((row.settings["lr"], row.shots, effect))
+        return plain(bench, row, effect)
+
+    monkeypatch.setattr(tune_learning, "scored", noted)
+    told = bench.run("tune", pack(), tmp_path, only=("learning",))
+    assert [rate for rate, _, _ in seen] == list(tune_learning.RATES)
+    for _, shots, effect in seen:
+        assert shots == 8 and [*effect.train, *effect.test] == list(effects[1].train)
+    report = json.loads((tmp_path / "tune-learning.json").read_text())
+    best = min(report["trials"], key=lambda trial: trial["LPIPS"])
+    assert report["trials"][0] == best == told["learning"] and report["n"] == 1
+    assert json.loads((tmp_path / "defaults.json").read_text()) == {"learning": {"lr": best["lr"]}}
+    assert len(small) == len(tune_learning.RATES)
+
+
+def test_what_is_measured_stays_when_other_models_change(tmp_path: Path, small: list[str]) -> None:
+    class Changed(BenchToy):
+        def hash_of(self, *roles: str) -> str:
+            return "1" * 64 if "instruct" in roles else super().hash_of(*roles)
+
+    first, other = pack(), replace(pack(), hash="2" * 64)
+    object.__setattr__(other, "hash_of", first.hash_of)
+    tables.measure("instructbrush-table4", first, tmp_path, n=1, budget=15)
+    known = len(small)
+    tables.measure("instructbrush-table4", other, tmp_path, n=1, budget=15)
+    assert len(small) == known
+    tables.measure("instructbrush-table4", pack(Changed), tmp_path, n=1, budget=15)
+    assert len(small) == 2 * known
 
 
 def test_tables_share_what_they_have_in_common_and_other_settings_share_nothing(

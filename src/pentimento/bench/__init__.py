@@ -118,25 +118,30 @@ def _judge(pack: Any, output: Path, n: int, seed: int) -> dict[str, Any]:
 
 
 def _tune(pack: Any, output: Path, n: int, seed: int, watch: Any, only: Sequence[str]) -> dict[str, Any]:
-    from . import tune, tune_prompts
+    from . import tune, tune_learning, tune_prompts
     from .table import write_whole
 
-    methods = (*tune.GRIDS, *tune_prompts.TUNED)
+    methods = (*tune.GRIDS, *tune_prompts.TUNED, *tune_learning.TUNED)
     _chosen(only, methods, "method")
     told: dict[str, Any] = {}
-    _ = pack.judge  # without it nothing can be chosen
+    if not set(only) & set(tune_learning.TUNED):
+        _ = pack.judge  # without it nothing else can be chosen
     for method in methods:
         if only and method not in only:
             continue
         try:
-            if method in tune.GRIDS:
+            trials: Sequence[Any]
+            if method in tune_learning.TUNED:
+                trials = tune_learning.tune_learning(pack, method, seed, output, watch)
+            elif method in tune.GRIDS:
                 trials = tune.tune(pack, method, tune.GRIDS[method], n, seed, output, watch)
             else:
                 trials = tune_prompts.tune_prompted(pack, method, n, seed, output, watch)
         except PackError as lacking:
             told[method] = {"not tuned": str(lacking)}
             continue
-        head = {"protocol": tune.PROTOCOL, "pack": pack.name, "pack hash": pack.hash, "n": n, "seed": seed}
+        taken = len(tune_learning.TAKEN) if method in tune_learning.TUNED else n
+        head = {"protocol": tune.PROTOCOL, "pack": pack.name, "pack hash": pack.hash, "n": taken, "seed": seed}
         _written(output / f"tune-{method}.json", {**head, "trials": [trial.to_json() for trial in trials]})
         tune.write_defaults(output, method, trials[0].settings)
         told[method] = trials[0].to_json()

@@ -33,6 +33,8 @@ from .topbench import TopEffect, digest
 SEEDS = 4
 """Samples of each test pair."""
 LEARNING = ("instructbrush", "visii")
+MODELS = ("instruct", "clip", "perceptual", "lpips")
+"""The roles of a pack that decide a score."""
 
 
 @dataclass(frozen=True)
@@ -114,7 +116,7 @@ def scored(bench: Bench, row: Row, effect: TopEffect) -> Scored | None:
 def _about(bench: Bench, row: Row, effect: TopEffect, settings: LearnSettings | None) -> dict[str, Any]:
     """All that the scores depend on, JSON-able; of a row that learns, also what was learned (`learning`)."""
     about: dict[str, Any] = {
-        "protocol": bench.protocol, "pack": bench.pack.hash, "test": digest(effect.test), "train": digest(effect.train),
+        "protocol": bench.protocol, "models": bench.pack.hash_of(*MODELS), "test": digest(effect.test), "train": digest(effect.train),
         "samples": SEEDS, "how": row.how, "dtype": bench.pack.instruct.arithmetic,
         "networks": networks_of(bench.tools, bench.clip is not None, bench.pack),
     }  # fmt: skip
@@ -151,7 +153,7 @@ def learned_of(bench: Bench, effect: TopEffect, settings: LearnSettings, shots: 
     Raises: TrainingError when the learning was stopped.
     """
     about = {
-        "pack": bench.pack.hash, "dtype": bench.pack.instruct.arithmetic, "pairs": digest(effect.train[:shots]),
+        "model": bench.pack.hash_of("instruct"), "dtype": bench.pack.instruct.arithmetic, "pairs": digest(effect.train[:shots]),
         **settings.model_dump(mode="json"),
     }  # fmt: skip
     path = bench.output / "learned" / f"{_name(effect, about)}.safetensors"

@@ -48,6 +48,7 @@ class Features(Protocol):
 class BenchPack(Pack, Protocol):
     """A pack with what only the bench and the training of in-context models use."""
 
+    def hash_of(self, *roles: str) -> str: ...
     @property
     def panoptic(self) -> Panoptic: ...
     @property

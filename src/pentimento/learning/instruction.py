@@ -15,7 +15,7 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from ..diffusion.attention import Slots, instructed, projected, worded
+from ..diffusion.attention import Slots, instructed, projected, quick_backward, worded
 from ..diffusion.guidance import dual, dual_nulls
 from ..diffusion.latents import choose_view, look
 from ..diffusion.objectives import draw_noise, q_sample
@@ -146,7 +146,8 @@ def learning_job(
         t = batch.t.cpu()
         x_t = q_sample(x0, noise, t, model.alphas_cumprod)
         slots = brush.slots()
-        eps = predicted(model, slots, settings, x_t, t, text, null, image)
+        with quick_backward(model.unet, x_t.shape[-2] * x_t.shape[-1]):
+            eps = predicted(model, slots, settings, x_t, t, text, null, image)
         value = settings.mse_weight * (eps - noise).square().mean(dim=(1, 2, 3)).sum()  # the parts are independent
         if alike is not None:
             value = value - settings.clip_weight * alike(slots, x_t, eps, t, batch.pairs).sum()

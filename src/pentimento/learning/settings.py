@@ -89,10 +89,18 @@ def learn_settings(method: str, settings: Mapping[str, Any]) -> LearnSettings:
 
 
 def settings_for(pack: Pack, method: str, settings: Mapping[str, Any]) -> LearnSettings:
-    """A method's settings for a pack: the scales of its InstructPix2Pix, which is what learns, its own defaults of
-    learning, and over these some of one's own.
+    """A method's settings for a pack: the scales of its InstructPix2Pix, which is what learns, its defaults of learning
+    ("learning", and over these those of the method's `family`), and over these some of one's own.
 
     Raises: RequestError as `learn_settings` does.
     """
     scales = {name: value for name, value in pack.defaults.get("instructpix2pix", {}).items() if name in SCALES}
-    return learn_settings(method, {**scales, **pack.defaults.get("learning", {}), **settings})
+    own = pack.defaults.get(family(method, str(settings.get("space", ""))), {})
+    return learn_settings(method, {**scales, **pack.defaults.get("learning", {}), **own, **settings})
+
+
+def family(method: str, space: str) -> str:
+    """The name among a pack's defaults for what needs a learning rate of its own: what is learned, and by which loss."""
+    if method == "visii":
+        return "learning_visii"
+    return "learning_text" if space == "text" else "learning"

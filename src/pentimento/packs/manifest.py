@@ -62,12 +62,25 @@ class Manifest(BaseModel):
     @property
     def hash(self) -> str:
         """The sha256 over the files' hashes and the roles: two packs with one hash hold the same models."""
-        digest = hashlib.sha256()
-        for path, value in sorted(self.files.items()):
-            digest.update(f"{path} {value}\n".encode())
-        roles = {name: role.model_dump() for name, role in self.roles.items()}
-        digest.update(json.dumps(roles, sort_keys=True).encode())
-        return digest.hexdigest()
+        return _hash_of(self.roles, self.files)
+
+    def hash_of(self, *names: str) -> str:
+        """The sha256 over some roles alone and their files: packs that share it hold the same models in these roles.
+
+        Roles that the pack lacks are left out.
+        """
+        roles = {name: self.roles[name] for name in names if name in self.roles}
+        folders = [PurePosixPath(part) for role in roles.values() for part in role.components.values()]
+        own = {path: value for path, value in self.files.items() if not {*PurePosixPath(path).parents}.isdisjoint(folders)}
+        return _hash_of(roles, own)
+
+
+def _hash_of(roles: Mapping[str, Role], files: Mapping[str, str]) -> str:
+    digest = hashlib.sha256()
+    for path, value in sorted(files.items()):
+        digest.update(f"{path} {value}\n".encode())
+    digest.update(json.dumps({name: role.model_dump() for name, role in roles.items()}, sort_keys=True).encode())
+    return digest.hexdigest()
 
 
 def read_manifest(path: Path) -> Manifest:

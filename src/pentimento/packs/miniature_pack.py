@@ -51,15 +51,16 @@ FIXED: Mapping[str, Mapping[str, Any]] = {
         "quadrant": 128, "groups": "composed", "steps": 30, "guidance_from": 2.0, "guidance_to": 5.0,
         "measure": "quantile", "image": 0.1, "text": 0.1, "direction": 0.5,
     },
-    "learning": {"lr": 0.01},
     "mdp": {"inner_steps": 3, "inner_rate": 0.1},
 }  # fmt: skip
 """Defaults that follow from how small the models are; no tuning changes them. A small CLIP sees no direction in many
-exact pairs; only from about their median on does that quantile ask for one. Learned keys and values have to move ten
-times as far as the paper's rate of 0.001 lets them in a thousand steps; null-text embeddings, too, reach in three steps
+exact pairs; only from about their median on does that quantile ask for one. Null-text embeddings reach in three steps
 at a rate of 0.1 what the authors' ten at 0.01 reach (docs/LOG.md)."""
-UNTUNED: Mapping[str, Mapping[str, Any]] = {"instructgie": {"guidance": 3.0}, "promptdiffusion": {"guidance": 3.0}}
-"""Until they are tuned: the guidance of text_to_image's own samples."""
+UNTUNED: Mapping[str, Mapping[str, Any]] = {
+    "instructgie": {"guidance": 3.0}, "promptdiffusion": {"guidance": 3.0}, "learning": {"lr": 0.01},
+}  # fmt: skip
+"""Until they are tuned: the guidance of text_to_image's own samples; and a rate ten times the paper's 0.001, which keys
+and values need to move far enough in so few steps (docs/LOG.md)."""
 LIMITS = """\
 Models of a drawn world, trained from nothing on that world alone: they know its nouns, colours and
 effects, and no photograph. Stored in fp16, to be computed in fp32 or bf16. Scores on this pack compare methods with

@@ -107,6 +107,10 @@ class OpenPack:
         self.defaults: Mapping[str, Mapping[str, Any]] = manifest.defaults
         self._loaded: dict[tuple[str, Path], Any] = {}
 
+    def hash_of(self, *roles: str) -> str:
+        """That of some roles alone: what is measured with these stays measured when others change."""
+        return self.manifest.hash_of(*roles)
+
     @cached_property
     def text_to_image(self) -> Diffusion:
         return self.load("text_to_image")
