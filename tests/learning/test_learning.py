@@ -141,7 +141,12 @@ def test_what_is_learned_otherwise_has_a_rate_of_its_own() -> None:
     pack = ToyPack(defaults={
         "learning": {"lr": 0.01, "steps": 7}, "learning_text": {"lr": 0.02}, "learning_visii": {"lr": 0.03},
     })  # fmt: skip
-    asked = [("instructbrush", {}), ("instructbrush", {"parts": 1}), ("instructbrush", {"space": "text"}), ("visii", {})]
+    asked = [
+        ("instructbrush", {}),
+        ("instructbrush", {"parts": 1}),
+        ("instructbrush", {"space": "text"}),
+        ("visii", {}),
+    ]
     found = [settings_for(pack, method, settings) for method, settings in asked]
     assert [one.lr for one in found] == [0.01, 0.01, 0.02, 0.03] and {one.steps for one in found} == {7}
     assert settings_for(pack, "visii", {"lr": 0.5}).lr == 0.5

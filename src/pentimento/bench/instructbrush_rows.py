@@ -116,8 +116,8 @@ def scored(bench: Bench, row: Row, effect: TopEffect) -> Scored | None:
 def _about(bench: Bench, row: Row, effect: TopEffect, settings: LearnSettings | None) -> dict[str, Any]:
     """All that the scores depend on, JSON-able; of a row that learns, also what was learned (`learning`)."""
     about: dict[str, Any] = {
-        "protocol": bench.protocol, "models": bench.pack.hash_of(*MODELS), "test": digest(effect.test), "train": digest(effect.train),
-        "samples": SEEDS, "how": row.how, "dtype": bench.pack.instruct.arithmetic,
+        "protocol": bench.protocol, "models": bench.pack.hash_of(*MODELS), "test": digest(effect.test),
+        "train": digest(effect.train), "samples": SEEDS, "how": row.how, "dtype": bench.pack.instruct.arithmetic,
         "networks": networks_of(bench.tools, bench.clip is not None, bench.pack),
     }  # fmt: skip
     if row.how == "words" or settings is not None:
@@ -153,8 +153,8 @@ def learned_of(bench: Bench, effect: TopEffect, settings: LearnSettings, shots: 
     Raises: TrainingError when the learning was stopped.
     """
     about = {
-        "model": bench.pack.hash_of("instruct"), "dtype": bench.pack.instruct.arithmetic, "pairs": digest(effect.train[:shots]),
-        **settings.model_dump(mode="json"),
+        "model": bench.pack.hash_of("instruct"), "dtype": bench.pack.instruct.arithmetic,
+        "pairs": digest(effect.train[:shots]), **settings.model_dump(mode="json"),
     }  # fmt: skip
     path = bench.output / "learned" / f"{_name(effect, about)}.safetensors"
     began = perf_counter()

@@ -18,7 +18,7 @@ from .instructbrush_tables import BUDGET, PROTOCOL
 from .table import BenchPack
 from .topbench import TopEffect, drawn_effects
 
-RATES = (3e-3, 1e-2, 3e-2)
+RATES = (3e-3, 1e-2, 3e-2, 1e-1)
 SHOTS = 8
 """Pairs that are learned from."""
 TAKEN = tuple(range(0, len(EFFECTS), 7))
@@ -42,9 +42,7 @@ class Learnt:
         return {**self.settings, **self.means}
 
 
-def tune_learning(
-    pack: BenchPack, name: str, seed: int, output: Path, watch: Watch = unwatched
-) -> tuple[Learnt, ...]:
+def tune_learning(pack: BenchPack, name: str, seed: int, output: Path, watch: Watch = unwatched) -> tuple[Learnt, ...]:
     """Every rate on every seventh effect, at the budget of the tables; the best first.
 
     Several processes divide the work, and a run that was broken off goes on.

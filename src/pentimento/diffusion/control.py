@@ -6,6 +6,7 @@ the same shape. What it sees of pictures depends on neither noise, time nor text
 U-Net at each step. U-Nets are diffusers' UNet2DConditionModel with time and text as their only conditions.
 """
 
+from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any
@@ -70,6 +71,28 @@ def _run(block: Any, x: Tensor, emb: Tensor, text: Tensor) -> Any:
     return block(x, emb)
 
 
+class Branch(nn.Module):
+    """What stands beside a U-Net: a copied encoder, something that sees pictures, and a link at each site."""
+
+    look: Callable[..., Tensor]
+    """What the branch sees of pictures, as a hint (b, channels, h, w); each kind sees others."""
+
+    def __init__(self, unet: Any):
+        super().__init__()
+        self.encoder = EncoderCopy(unet)
+        self.links = nn.ModuleList()
+
+    def beside(self, x_t: Tensor, t: Tensor, text: Tensor, hint: Tensor) -> Residuals:
+        """The residuals for noisy latents x_t (b, c, h, w) at t, with a hint that was looked for before."""
+        features = self.encoder(x_t, t, text, hint)
+        *down, middle = (link(x) for link, x in zip(self.links, features, strict=True))
+        return Residuals(tuple(down), middle)
+
+    def forward(self, x_t: Tensor, t: Tensor, text: Tensor, *seen: Tensor) -> Residuals:
+        """The residuals for x_t (b, c, h, w) at t, beside what `look` takes."""
+        return self.beside(x_t, t, text, self.look(*seen))
+
+
 class VisionEncoder(nn.Module):
     """G: the latent grid x_vpc (b, c, h, w) to its embedding e_vpc (b, channels, h, w) (InstructGIE Sec. 4.1, Eq. 2).
 
@@ -86,28 +109,17 @@ class VisionEncoder(nn.Module):
         return self.out(self.blocks(self.conv_in(x_vpc)))
 
 
-class RCLDM(nn.Module):
+class RCLDM(Branch):
     """The reformed branch: copied encoder, vision encoder and a Zero-VMamba at each site (InstructGIE Sec. 4.1, Eq. 3).
 
     Equal to nothing before training: `controlled` then gives the plain U-Net's answer, bit for bit.
     """
 
     def __init__(self, unet: Any, condition_channels: int, shape: Shape, blocks: int = 2):
-        super().__init__()
-        self.encoder = EncoderCopy(unet)
+        super().__init__(unet)
         self.vision = VisionEncoder(condition_channels, self.encoder.channels[0], shape, blocks)
         self.links = nn.ModuleList(ZeroVMamba(width, shape) for width in self.encoder.channels)
 
     def look(self, x_vpc: Tensor) -> Tensor:
         """e_vpc (b, channels, h, w), the hint of the visual prompt's latents x_vpc (b, c', h, w)."""
         return self.vision(x_vpc)
-
-    def beside(self, x_t: Tensor, t: Tensor, text: Tensor, hint: Tensor) -> Residuals:
-        """The residuals for noisy latents x_t (b, c, h, w) at t, with a hint that was looked for before."""
-        features = self.encoder(x_t, t, text, hint)
-        *down, middle = (link(x) for link, x in zip(self.links, features, strict=True))
-        return Residuals(tuple(down), middle)
-
-    def forward(self, x_t: Tensor, t: Tensor, text: Tensor, *seen: Tensor) -> Residuals:
-        """The residuals for x_t (b, c, h, w) at t, beside what `look` takes."""
-        return self.beside(x_t, t, text, self.look(*seen))

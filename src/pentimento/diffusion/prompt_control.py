@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from .control import EncoderCopy, Residuals
+from .control import Branch
 from .vmamba import zero
 
 WIDTHS = (16, 32, 96, 256)
@@ -43,7 +43,7 @@ class HintEncoder(nn.Module):
         return self.layers(pictures)
 
 
-class PromptControl(nn.Module):
+class PromptControl(Branch):
     """A branch that sees an example pair and a query as pictures (Prompt Diffusion Sec. 3.2; InstructGIE Table 1).
 
     Two hint encoders, for the pair's 6 channels and the query's 3, are summed and added after the copied conv_in; a
@@ -52,8 +52,7 @@ class PromptControl(nn.Module):
     """
 
     def __init__(self, unet: Any, factor: int = 8):
-        super().__init__()
-        self.encoder = EncoderCopy(unet)
+        super().__init__(unet)
         self.pair = HintEncoder(6, self.encoder.channels[0], factor)
         self.query = HintEncoder(3, self.encoder.channels[0], factor)
         self.links = nn.ModuleList(zero(nn.Conv2d(width, width, 1)) for width in self.encoder.channels)
@@ -62,39 +61,18 @@ class PromptControl(nn.Module):
         """The hint (b, channels, h, w) of three pictures, (b, 3, factor h, factor w) in [-1, 1] each."""
         return self.pair(torch.cat([before, after], dim=1)) + self.query(query)
 
-    def beside(self, x_t: Tensor, t: Tensor, text: Tensor, hint: Tensor) -> Residuals:
-        """The residuals for x_t (b, c, h, w) at t, with a hint that was looked for before."""
-        features = self.encoder(x_t, t, text, hint)
-        *down, middle = (link(x) for link, x in zip(self.links, features, strict=True))
-        return Residuals(tuple(down), middle)
 
-    def forward(self, x_t: Tensor, t: Tensor, text: Tensor, *seen: Tensor) -> Residuals:
-        """The residuals for x_t (b, c, h, w) at t, beside what `look` takes."""
-        return self.beside(x_t, t, text, self.look(*seen))
-
-
-class ControlNet(nn.Module):
+class ControlNet(Branch):
     """ControlNet (Zhang et al. 2023) beside a visual prompt: InstructGIE without RCLDM (its Table 2).
 
     One hint encoder sees the whole grid as a picture; zero convolutions take the place of Zero-VMamba.
     """
 
     def __init__(self, unet: Any, factor: int = 8):
-        super().__init__()
-        self.encoder = EncoderCopy(unet)
+        super().__init__(unet)
         self.hint = HintEncoder(3, self.encoder.channels[0], factor)
         self.links = nn.ModuleList(zero(nn.Conv2d(width, width, 1)) for width in self.encoder.channels)
 
     def look(self, prompt: Tensor) -> Tensor:
         """The hint (b, channels, h, w) of a grid of pixels (b, 3, factor h, factor w) in [-1, 1]."""
         return self.hint(prompt)
-
-    def beside(self, x_t: Tensor, t: Tensor, text: Tensor, hint: Tensor) -> Residuals:
-        """The residuals for x_t (b, c, h, w) at t, with a hint that was looked for before."""
-        features = self.encoder(x_t, t, text, hint)
-        *down, middle = (link(x) for link, x in zip(self.links, features, strict=True))
-        return Residuals(tuple(down), middle)
-
-    def forward(self, x_t: Tensor, t: Tensor, text: Tensor, *seen: Tensor) -> Residuals:
-        """The residuals for x_t (b, c, h, w) at t, beside what `look` takes."""
-        return self.beside(x_t, t, text, self.look(*seen))

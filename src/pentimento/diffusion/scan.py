@@ -77,16 +77,16 @@ class _Chunked(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, u: Tensor, dt: Tensor, A: Tensor, B: Tensor, C: Tensor) -> Tensor:
         parts = _chunks(u.shape[-1])
-        y, h = torch.empty_like(u), u.new_zeros(*u.shape[:3], A.shape[-1])
+        x, step, b, c = (_time_first(v) for v in (u, dt, B, C))  # (l, b, k, d) or (l, b, k, n)
+        y, h = torch.empty_like(x), u.new_zeros(*u.shape[:3], A.shape[-1])
         borders = u.new_empty(len(parts), *h.shape)
         for part, border in zip(parts, borders, strict=True):
             border.copy_(h)
-            _, states = _chunk_states(u[..., part], dt[..., part], A, B[..., part], h)
-            c = _time_first(C[..., part])  # (t, b, k, n)
-            y[..., part] = (states @ c[..., None])[..., 0].movedim(0, -1)
+            _, states = _chunk_states(x[part], step[part], A, b[part], h)
+            y[part] = (states @ c[part, ..., None])[..., 0]
             h = states[-1]
         ctx.save_for_backward(u, dt, A, B, C, borders)
-        return y
+        return _time_last(y)
 
     @staticmethod
     @torch.autograd.function.once_differentiable
@@ -97,11 +97,12 @@ class _Chunked(torch.autograd.Function):
 
 def _chunked_gradients(dy: Tensor, u: Tensor, dt: Tensor, A: Tensor, B: Tensor, C: Tensor, borders: Tensor) -> tuple:
     """The gradients of u, dt, A, B and C. `g`, the loss's gradient by the states, runs back in time as h runs on."""
-    du, ddt, dA, dB, dC = (torch.zeros_like(x) for x in (u, dt, A, B, C))
-    carry = torch.zeros_like(borders[0])
+    in_time = [_time_first(v) for v in (u, dt, B, C, dy)]
+    du, ddt, dB, dC = (torch.empty_like(v) for v in in_time[:4])
+    dA, carry = torch.zeros_like(A), torch.zeros_like(borders[0])
     for part, border in reversed(list(zip(_chunks(u.shape[-1]), borders, strict=True))):
-        decay, states = _chunk_states(u[..., part], dt[..., part], A, B[..., part], border)
-        x, step, b, c, e = (_time_first(v[..., part]) for v in (u, dt, B, C, dy))
+        x, step, b, c, e = (v[part] for v in in_time)
+        decay, states = _chunk_states(x, step, A, b, border)
         g = e[..., None] * c[..., None, :]  # (t, b, k, d, n)
         steps, decays = g.unbind(), decay.unbind()
         steps[-1].add_(carry)
@@ -110,19 +111,18 @@ def _chunked_gradients(dy: Tensor, u: Tensor, dt: Tensor, A: Tensor, B: Tensor, 
         carry = decays[0] * steps[0]
         kept = decay.mul_(torch.cat([border[None], states[:-1]])).mul_(g)
         by_fed = (g @ b[..., None])[..., 0]  # (t, b, k, d)
-        du[..., part] = (step * by_fed).movedim(0, -1)
-        ddt[..., part] = ((kept * A).sum(-1) + x * by_fed).movedim(0, -1)
+        du[part] = step * by_fed
+        ddt[part] = (kept * A).sum(-1) + x * by_fed
         dA += (kept * step[..., None]).sum((0, 1))
-        dB[..., part] = ((step * x)[..., None, :] @ g)[..., 0, :].movedim(0, -1)
-        dC[..., part] = (e[..., None, :] @ states)[..., 0, :].movedim(0, -1)
-    return du, ddt, dA, dB, dC
+        dB[part] = ((step * x)[..., None, :] @ g)[..., 0, :]
+        dC[part] = (e[..., None, :] @ states)[..., 0, :]
+    return _time_last(du), _time_last(ddt), dA, _time_last(dB), _time_last(dC)
 
 
-def _chunk_states(u: Tensor, dt: Tensor, A: Tensor, B: Tensor, h: Tensor) -> tuple[Tensor, Tensor]:
+def _chunk_states(x: Tensor, step: Tensor, A: Tensor, b: Tensor, h: Tensor) -> tuple[Tensor, Tensor]:
     """The decays exp(dt A) and the states of a chunk's steps that follow h (b, k, d, n); both (t, b, k, d, n)."""
-    step, fed = _time_first(dt), _time_first(dt * u)
     decay = (step[..., None] * A).exp_()
-    states = fed[..., None] * _time_first(B)[..., None, :]
+    states = (step * x)[..., None] * b[..., None, :]
     for a, state in zip(decay.unbind(), states.unbind(), strict=True):
         h = state.addcmul_(a, h)
     return decay, states
@@ -134,7 +134,12 @@ def _chunks(length: int) -> list[slice]:
 
 
 def _time_first(x: Tensor) -> Tensor:
-    return x.movedim(-1, 0).contiguous()
+    """(b, k, d, l) as (l, b, k, d), laid out anew: as one matrix, whose transposition is done block by block."""
+    return x.flatten(0, 2).t().contiguous().unflatten(1, x.shape[:3])
+
+
+def _time_last(x: Tensor) -> Tensor:
+    return x.flatten(1).t().contiguous().unflatten(0, x.shape[1:])
 
 
 def _mamba_ssm(u: Tensor, dt: Tensor, A: Tensor, B: Tensor, C: Tensor) -> Tensor:

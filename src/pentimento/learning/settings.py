@@ -100,7 +100,7 @@ def settings_for(pack: Pack, method: str, settings: Mapping[str, Any]) -> LearnS
 
 
 def family(method: str, space: str) -> str:
-    """The name among a pack's defaults for what needs a learning rate of its own: what is learned, and by which loss."""
+    """The name among a pack's defaults for what needs a learning rate of its own."""
     if method == "visii":
         return "learning_visii"
     return "learning_text" if space == "text" else "learning"

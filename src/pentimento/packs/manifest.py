@@ -71,7 +71,7 @@ class Manifest(BaseModel):
         """
         roles = {name: self.roles[name] for name in names if name in self.roles}
         folders = [PurePosixPath(part) for role in roles.values() for part in role.components.values()]
-        own = {path: value for path, value in self.files.items() if not {*PurePosixPath(path).parents}.isdisjoint(folders)}
+        own = {path: v for path, v in self.files.items() if not {*PurePosixPath(path).parents}.isdisjoint(folders)}
         return _hash_of(roles, own)
 
 
