@@ -36,7 +36,7 @@ class InContextSettings(TrainSettings):
     """The miniature's settings of both branches; `instructgie.PAPER` are the paper's."""
 
     images: int = Field(10_000, ge=1, description="grids, or answers, to train on, all in all")
-    batch_size: int = Field(8, ge=1)
+    batch_size: int = Field(4, ge=1)
     parts: int = Field(1, ge=1, description="parts that a batch is computed in, one after the other")
     lr: float = Field(3e-4, gt=0)
     warmup_images: int = Field(800, ge=0)

@@ -15,8 +15,8 @@ NAME = "prompt_diffusion"
 
 
 class Settings(InContextSettings):
-    """As InstructGIE's where they share them; an answer is a quarter of a grid, so batches are larger and four times as
-    many images are equal picture area."""
+    """As InstructGIE's where they share them; an answer is a quarter of a grid, so four times as many images in batches
+    of four times the size are as many steps and equal picture area."""
 
     images: int = 40_000
     batch_size: int = 16
