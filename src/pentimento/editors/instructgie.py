@@ -36,10 +36,7 @@ class InstructGIE(Confined):
     steps: Steps = Field(30, description="Euler ancestral steps")
     guidance: GuidanceScale = Field(9.0, description="guidance scale towards the instruction, as ControlNet's")
     unify: bool = Field(True, description="whether the instruction is said in its unified words")
-    anchored: bool = Field(
-        False,
-        description="whether only the answer is painted, beside the given pictures as they are noised at each step",
-    )
+    anchored: bool = Field(False, description="whether only the answer is painted, the rest given at each step")
     shift_guidance: Strength = Field(
         0.0,
         description="pull towards the example's editing shift, as a share of the noise; needs an example and a clip",

@@ -28,8 +28,8 @@ NAME = "instruct_in_context"
 
 
 class Settings(TrainSettings):
-    """As those of `instruct`, but four times as many images as InstructGIE has grids, in batches of four times the size:
-    as many steps, equal picture area."""
+    """As those of `instruct`, but four times as many images as InstructGIE has grids, in batches of four times the
+    size: as many steps, equal picture area."""
 
     images: int = Field(40_000, ge=1)
     batch_size: int = Field(16, ge=4)
