@@ -445,7 +445,8 @@ def bench(
         ),
     ] = None,
     only: Annotated[
-        list[str] | None, typer.Option(help="Only this row (instructedit-table1) or method (tune); may be repeated.")
+        list[str] | None,
+        typer.Option(help="Only this row (not InstructGIE's) or method (tune); may be repeated."),
     ] = None,
     pack: PackOption = "miniature",
     device: DeviceOption = "auto",

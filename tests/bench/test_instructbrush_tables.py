@@ -105,6 +105,15 @@ def test_a_table_is_measured_and_goes_on_where_it_was_broken_off(tmp_path: Path,
     assert "| Visii | 17.14 |" in text and "LPIPS, by bytes" in text and "Direct., by the CLIP of toy" in text
 
 
+def test_a_table_may_have_some_of_its_rows_alone(tmp_path: Path, small: list[str]) -> None:
+    told = bench.run("instructbrush-table1", pack(), tmp_path, n=1, only=("no edit", "InstructPix2Pix"))
+    report = json.loads((tmp_path / "instructbrush-table1.json").read_text())
+    assert list(report["groups"]["TOP-Bench"]) == ["no edit", "InstructPix2Pix"] and not small
+    assert "not asked for: the true picture, autoencoder round trip, Visii, InstructBrush" in told["table"]
+    with pytest.raises(RequestError, match="there is no row 'visii'"):
+        bench.run("instructbrush-table1", pack(), tmp_path, n=1, only=("visii",))
+
+
 def test_a_learning_rate_is_chosen_on_pairs_that_no_table_tests_on(
     tmp_path: Path, small: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -79,8 +79,10 @@ def measure(
     watch: Watch = unwatched,
     cases: Path | None = None,
     budget: int = BUDGET,
+    only: Sequence[str] = (),
 ) -> dict[str, Any]:
     """A table on the first `n` effects, drawn ones or those in the folder `cases`; `seed` is that of the learning.
+    `only` names the rows that it is to have; without any it has all of them.
 
     Writes {table}.json and .md into `output`; scores and learned instructions below it are shared by all tables, and by
     all processes that run there: the last one that has nothing left to do writes the whole table.
@@ -88,16 +90,22 @@ def measure(
     """
     effects = read_effects(cases)[:n] if cases is not None else drawn_effects(n)
     bench = open_bench(pack, output, seed, budget, PROTOCOL)
+    rows, again = (
+        tuple(row for row in group if not only or row.label in only) for group in (ROWS[table], AGAIN.get(table, ()))
+    )
     found: dict[tuple[str, int], Scored] = {}
     wanted = 0
     for number, effect in enumerate(effects):
         watch("learn", number, len(effects))
-        for row in (*ROWS[table], *(AGAIN.get(table, ()) if number % EVERY == 0 else ())):
+        for row in (*rows, *(again if number % EVERY == 0 else ())):
             wanted += 1
             done = scored(bench, row, effect)
             if done is not None:
                 found[row.label, number] = done
     remarks = list(bench.remarks)
+    left_out = [row.label for row in ROWS[table] if row not in rows]
+    if left_out:
+        remarks.append(f"not asked for: {', '.join(left_out)}")
     if len(found) < wanted:
         remarks.append(f"{wanted - len(found)} of {wanted} figures are still being measured by another process")
     outcomes = [
@@ -113,7 +121,7 @@ def measure(
         "cases": str(cases) if cases is not None else "drawn", "n": len(effects),
         "defaults": {name: dict(values) for name, values in pack.defaults.items()},
         "hardware": hardware(), "remarks": remarks, "published": PUBLISHED[table],
-        "groups": {name: figures(COLUMNS, group, [row.label for row in ROWS[table]]) for name, group in groups.items()},
+        "groups": {name: figures(COLUMNS, group, [row.label for row in rows]) for name, group in groups.items()},
         "spread": spread(table, outcomes),
         "words": {
             effect.name: {label: done.words for (label, at), done in found.items() if at == number and done.words}
@@ -123,6 +131,11 @@ def measure(
     write_whole(output / f"{table}.json", json.dumps(report, indent=1) + "\n")
     write_whole(output / f"{table}.md", markdown(report) + "\n")
     return report
+
+
+def labels_of(table: str) -> tuple[str, ...]:
+    """The names of a table's rows."""
+    return tuple(row.label for row in (*ROWS[table], *AGAIN.get(table, ())))
 
 
 def spread(table: str, outcomes: Sequence[Outcome]) -> dict[str, dict[str, Any]]:
