@@ -101,6 +101,8 @@ def test_a_table_is_measured_and_goes_on_where_it_was_broken_off(tmp_path: Path,
     again = tables.measure("instructbrush-table1", pack(), tmp_path, n=2, budget=15)
     assert again["groups"]["TOP-Bench"]["Visii"]["PSNR"] == figures["Visii"]["PSNR"]
     assert len(set(small)) == 2 * 2 + 2
+    with Image.open(tmp_path / "instructbrush-table1.png") as sheet:
+        assert sheet.height > 5 * 128  # before, three methods, truth
     text = (tmp_path / "instructbrush-table1.md").read_text()
     assert "| Visii | 17.14 |" in text and "LPIPS, by bytes" in text and "Direct., by the CLIP of toy" in text
 
@@ -109,6 +111,9 @@ def test_a_table_may_have_some_of_its_rows_alone(tmp_path: Path, small: list[str
     told = bench.run("instructbrush-table1", pack(), tmp_path, n=1, only=("no edit", "InstructPix2Pix"))
     report = json.loads((tmp_path / "instructbrush-table1.json").read_text())
     assert list(report["groups"]["TOP-Bench"]) == ["no edit", "InstructPix2Pix"] and not small
+    effect, toy = tables.drawn_effects(1)[0], pack()
+    bench_of = rows.open_bench(toy, tmp_path, 0, 15, tables.PROTOCOL)
+    assert rows.shown(bench_of, tables.WHOLE, effect) is None and rows.shown(bench_of, tables.WORDS, effect) is not None
     assert "not asked for: the true picture, autoencoder round trip, Visii, InstructBrush" in told["table"]
     with pytest.raises(RequestError, match="there is no row 'visii'"):
         bench.run("instructbrush-table1", pack(), tmp_path, n=1, only=("visii",))

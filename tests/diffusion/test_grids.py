@@ -1,14 +1,6 @@
 import torch
 
-from pentimento.diffusion.grids import (
-    anchored,
-    by_quadrant,
-    joined,
-    of_dropped_pair,
-    quadrants,
-    visual_prompt,
-    without_pair,
-)
+from pentimento.diffusion.grids import by_quadrant, joined, of_dropped_pair, quadrants, visual_prompt, without_pair
 
 GRID = torch.randn(2, 3, 8, 12, generator=torch.Generator().manual_seed(0))
 NO_PAIR = torch.tensor([True, False])
@@ -47,21 +39,3 @@ def test_what_is_made_by_quadrant_sees_one_part_at_a_time() -> None:
     mean = by_quadrant(lambda part: part.mean(dim=(2, 3), keepdim=True), GRID)
     assert mean.shape == (2, 3, 2, 2)
     assert torch.allclose(mean[:, :, 1, 0], quadrants(GRID).in1.mean(dim=(2, 3)))
-
-
-def test_anchored_only_the_answer_is_the_samplers_own_and_the_rest_is_as_noisy_as_it() -> None:
-    known, x_t, seen = torch.full((1, 1, 4, 4), 3.0), torch.full((2, 1, 4, 4), 7.0), []
-    alphas = torch.tensor([1.0, 0.25])
-
-    def noise(x: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
-        seen.append(x)
-        return x
-
-    ask = anchored(noise, known, alphas, torch.Generator().manual_seed(0))
-    for t in (0, 1, 1):
-        ask(x_t, torch.full((2,), t))
-    clean, noisy, again = (quadrants(x) for x in seen)
-    assert all((one.answer == 7).all() for one in (clean, noisy, again))
-    assert all((part == 3).all() for part in (clean.in0, clean.out0, clean.in1))
-    assert abs(float(noisy.in1.mean()) - 1.5) < 1.5 and noisy.in1.std() > 0.2
-    assert not torch.equal(noisy.in0, again.in0)

@@ -140,10 +140,3 @@ def test_instructpix2pix_has_a_second_model_for_comparison() -> None:
         for by in ("edits", "visual_prompts")
     )
     assert one != other
-
-
-def test_anchored_the_example_and_the_picture_are_given_and_only_the_answer_is_painted() -> None:
-    plain, again, beside = (
-        edited("instructgie", WORDS, (EXAMPLE,), anchored=one).image.tobytes() for one in (False, False, True)
-    )
-    assert plain == again != beside

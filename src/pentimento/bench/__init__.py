@@ -81,7 +81,7 @@ def run(
 
         _chosen(only, tables.labels_of(name), "row")
         report = tables.measure(name, pack, output, count, seed, watch, cases, only=only)
-        files = [str(output / f"{name}.{suffix}") for suffix in ("json", "md")]
+        files = [str(output / f"{name}.{suffix}") for suffix in ("json", "md", "png")]
         return {"table": f"\n{tables.markdown(report)}\n", "files": files}
     if name.startswith("instructgie"):
         from . import instructgie_tables as visual

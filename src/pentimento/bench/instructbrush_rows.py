@@ -7,6 +7,7 @@ it, and a process that dies lets go of it.
 
 import hashlib
 import json
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,6 +22,7 @@ from ..data.effects import TRAIN_PAIRS
 from ..diffusion.guidance import rows_of_dual
 from ..editors import InstructBrush, InstructPix2Pix
 from ..errors import TrainingError
+from ..learned import load_learned
 from ..learning import LearnSettings, learn, settings_for
 from ..learning.initial import initial_words
 from ..roles import Clip
@@ -113,6 +115,26 @@ def scored(bench: Bench, row: Row, effect: TopEffect) -> Scored | None:
     return Scored(json.loads(path.read_text(encoding="utf-8"))["measured"], words)
 
 
+def shown(bench: Bench, row: Row, effect: TopEffect) -> Image.Image | None:
+    """The row's first sample of the effect's first test pair; None when what it takes has not been learned here yet."""
+    settings = how_learned(bench, row, effect) if row.how in LEARNING else None
+    path = bench.output / "shown" / f"{_name(effect, _about(bench, row, effect, settings))}.png"
+    if not path.exists():
+        learned = None
+        if settings is not None:
+            file = _learned_path(bench, effect, settings, row.shots)
+            if not file.exists():
+                return None
+            learned = whole(load_learned(file))
+        picture = edit_of(bench, row, effect, learned)(effect.test[0], (0,))[0]
+        path.parent.mkdir(exist_ok=True)
+        unfinished = path.with_name(f".{path.name}")
+        Image.fromarray(picture).save(unfinished, "PNG")
+        os.replace(unfinished, path)
+    with Image.open(path) as kept:
+        return kept.convert("RGB")
+
+
 def _about(bench: Bench, row: Row, effect: TopEffect, settings: LearnSettings | None) -> dict[str, Any]:
     """All that the scores depend on, JSON-able; of a row that learns, also what was learned (`learning`)."""
     about: dict[str, Any] = {
@@ -152,16 +174,20 @@ def learned_of(bench: Bench, effect: TopEffect, settings: LearnSettings, shots: 
 
     Raises: TrainingError when the learning was stopped.
     """
-    about = {
-        "model": bench.pack.hash_of("instruct"), "dtype": bench.pack.instruct.arithmetic,
-        "pairs": digest(effect.train[:shots]), **settings.model_dump(mode="json"),
-    }  # fmt: skip
-    path = bench.output / "learned" / f"{_name(effect, about)}.safetensors"
+    path = _learned_path(bench, effect, settings, shots)
     began = perf_counter()
     learned = whole(learn(bench.pack, effect.train[:shots], path, settings))
     spent = perf_counter() - began
     report = json.loads((path.with_suffix(".learning") / "report.json").read_text())
     return learned, max(spent, 60 * float(report["minutes"]))
+
+
+def _learned_path(bench: Bench, effect: TopEffect, settings: LearnSettings, shots: int) -> Path:
+    about = {
+        "model": bench.pack.hash_of("instruct"), "dtype": bench.pack.instruct.arithmetic,
+        "pairs": digest(effect.train[:shots]), **settings.model_dump(mode="json"),
+    }  # fmt: skip
+    return bench.output / "learned" / f"{_name(effect, about)}.safetensors"
 
 
 def whole(learned: Learned) -> Learned:

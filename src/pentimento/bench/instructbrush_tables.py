@@ -13,7 +13,8 @@ import numpy as np
 
 from ..data.effects import EFFECTS, TEST_PAIRS
 from ..editors.requests import Watch, unwatched
-from .instructbrush_rows import SEEDS, Row, Scored, open_bench, scored
+from .instructbrush_rows import SEEDS, Row, Scored, open_bench, scored, shown
+from .sheets import comparison
 from .table import BenchPack, Column, Outcome, by_whom, figures, hardware, in_rows, networks_of, write_whole
 from .topbench import drawn_effects, read_effects
 
@@ -68,6 +69,8 @@ AGAIN: Mapping[str, tuple[Row, ...]] = {
 }
 """The whole method learned anew from other seeds, on every fifth effect."""
 EVERY = 5
+SHOWN = 3
+"""Every third effect stands on a table's sheet, whatever came of it."""
 
 
 def measure(
@@ -84,8 +87,8 @@ def measure(
     """A table on the first `n` effects, drawn ones or those in the folder `cases`; `seed` is that of the learning.
     `only` names the rows that it is to have; without any it has all of them.
 
-    Writes {table}.json and .md into `output`; scores and learned instructions below it are shared by all tables, and by
-    all processes that run there: the last one that has nothing left to do writes the whole table.
+    Writes {table}.json, .md and a sheet, .png, into `output`; scores and learned instructions below it are shared by
+    all tables, and by all processes that run there: the last one that has nothing left to do writes the whole table.
     Raises: RequestError for a folder without effects; PackError when the pack has no instruct model.
     """
     effects = read_effects(cases)[:n] if cases is not None else drawn_effects(n)
@@ -130,6 +133,16 @@ def measure(
     }  # fmt: skip
     write_whole(output / f"{table}.json", json.dumps(report, indent=1) + "\n")
     write_whole(output / f"{table}.md", markdown(report) + "\n")
+    chosen = effects[::SHOWN]
+    comparison(
+        ["before", *(row.label for row in rows if row not in BOUNDS), "truth"],
+        [effect.name for effect in chosen],
+        [
+            [effect.test[0].before for effect in chosen],
+            *([shown(bench, row, effect) for effect in chosen] for row in rows if row not in BOUNDS),
+            [effect.test[0].after for effect in chosen],
+        ],
+    ).save(output / f"{table}.png")
     return report
 
 

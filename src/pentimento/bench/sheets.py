@@ -50,6 +50,26 @@ def sheet(panels: Sequence[Panel], columns: int = 2) -> Image.Image:
     return canvas
 
 
+def comparison(
+    rows: Sequence[str], columns: Sequence[str], pictures: Sequence[Sequence[Image.Image | None]]
+) -> Image.Image:
+    """A row of `pictures` for each name in `rows`, a column for each in `columns`; a frame where there is none."""
+    left, top, step = 110, 20, SIDE + GAP
+    canvas = Image.new("RGB", (left + len(columns) * step, top + len(rows) * step), "white")
+    draw, font = ImageDraw.Draw(canvas), ImageFont.load_default(12)
+    for column, name in enumerate(columns):
+        draw.text((left + column * step, 2), _fitting(name, font, SIDE), "black", font)
+    for row, (name, shown) in enumerate(zip(rows, pictures, strict=True)):
+        draw.text((4, top + row * step + SIDE // 2), _fitting(name, font, left - 8), "black", font, anchor="lm")
+        for column, picture in enumerate(shown):
+            spot = (left + column * step, top + row * step)
+            if picture is None:
+                draw.rectangle((*spot, spot[0] + SIDE - 1, spot[1] + SIDE - 1), outline="#bbbbbb")
+            else:
+                canvas.paste(picture.convert("RGB").resize((SIDE, SIDE), Image.Resampling.LANCZOS), spot)
+    return canvas
+
+
 def _fitting(text: str, font: "ImageFont.FreeTypeFont | ImageFont.ImageFont", width: int) -> str:
     if font.getlength(text) <= width:
         return text

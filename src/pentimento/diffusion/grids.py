@@ -9,8 +9,6 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from .objectives import Noise, draw_noise, q_sample
-
 
 @dataclass(frozen=True)
 class Quadrants:
@@ -50,19 +48,6 @@ def visual_prompt(grid: Tensor) -> Tensor:
     """Pixels (b, 3, 2h, 2w) in [-1, 1] with a grey answer: the visual prompted condition (InstructGIE Sec. 4.1)."""
     parts = quadrants(grid)
     return joined(replace(parts, answer=torch.zeros_like(parts.answer)))
-
-
-def anchored(noise: Noise, known: Tensor, alphas_cumprod: Tensor, generator: torch.Generator) -> Noise:
-    """`noise` (x_t, t) -> eps of grids of which only the answer is painted: at each call the other three are the
-    `known` grid's (1, c, 2h, 2w), noised as far as x_t is (ours; as RePaint, Lugmayr et al. 2022, does around a hole).
-    """
-
-    def asked(x_t: Tensor, t: Tensor) -> Tensor:
-        grids = known.to(x_t).expand_as(x_t)
-        seen = q_sample(grids, draw_noise(grids, generator), t, alphas_cumprod)
-        return noise(joined(replace(quadrants(seen), answer=quadrants(x_t).answer)), t)
-
-    return asked
 
 
 def of_dropped_pair(grid: Tensor, no_pair: Tensor) -> Tensor:

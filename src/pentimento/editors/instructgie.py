@@ -10,7 +10,7 @@ from typing import Annotated, ClassVar
 import torch
 from pydantic import Field, SkipValidation
 
-from ..diffusion.grids import Quadrants, anchored, by_quadrant, joined
+from ..diffusion.grids import Quadrants
 from ..diffusion.objectives import Noise
 from ..diffusion.shift_guidance import shift_guided
 from ..errors import RequestError
@@ -36,7 +36,6 @@ class InstructGIE(Confined):
     steps: Steps = Field(30, description="Euler ancestral steps")
     guidance: GuidanceScale = Field(9.0, description="guidance scale towards the instruction, as ControlNet's")
     unify: bool = Field(True, description="whether the instruction is said in its unified words")
-    anchored: bool = Field(False, description="whether only the answer is painted, the rest given at each step")
     shift_guidance: Strength = Field(
         0.0,
         description="pull towards the example's editing shift, as a share of the noise; needs an example and a clip",
@@ -52,17 +51,12 @@ class InstructGIE(Confined):
         if self.shift_guidance and not asked.example:
             raise RequestError("shift_guidance follows an example and none was given: give one, or set it to 0")
         model = self.pack.incontext
-        turning = partial(self.turned, model, request.seed) if self.shift_guidance or self.anchored else as_it_is
+        turning = partial(self.turned, model) if self.shift_guidance else as_it_is
         return edit_shown(self, "instructgie", model, request, asked, turning, watch)
 
-    def turned(self, model: InContext, seed: int, noise: Noise, prompt: Quadrants) -> Noise:
-        """`noise`, guided by the example's editing shift (Sec. 4.1), or beside what is given, or both."""
-        if self.shift_guidance:
-            noise = shift_guided(
-                noise, torch.cat([prompt.in0, prompt.out0]), prompt.in1, model.autoencoder.decode_pixels,
-                self.pack.clip.embed_pixels, model.alphas_cumprod, self.shift_guidance,
-            )  # fmt: skip
-        if self.anchored:
-            known = by_quadrant(model.autoencoder.encode, joined(prompt))
-            noise = anchored(noise, known, model.alphas_cumprod, torch.Generator().manual_seed(seed + 1))
-        return noise
+    def turned(self, model: InContext, noise: Noise, prompt: Quadrants) -> Noise:
+        """`noise`, guided by the example's editing shift (Sec. 4.1)."""
+        return shift_guided(
+            noise, torch.cat([prompt.in0, prompt.out0]), prompt.in1, model.autoencoder.decode_pixels,
+            self.pack.clip.embed_pixels, model.alphas_cumprod, self.shift_guidance,
+        )  # fmt: skip
