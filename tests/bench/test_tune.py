@@ -11,7 +11,7 @@ from PIL import Image
 
 from measured import bench_pack
 from pentimento import bench
-from pentimento.bench import card, tune, tune_prompts
+from pentimento.bench import card, tune, tune_learning, tune_prompts
 from pentimento.bench.tasks import draw_task
 from pentimento.bench.visual_cases import KINDS_OF, VisualCase
 from pentimento.editors import masked, mdp
@@ -128,7 +128,8 @@ def _missing(arguments: tuple) -> int:
 
 
 def test_methods_can_be_tuned_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tune_prompts, "TUNED", {})
+    for others in (tune_prompts, tune_learning):
+        monkeypatch.setattr(others, "TUNED", {})
     monkeypatch.setattr(tune, "GRIDS", {"instructedit": {"ratio": (0.0, 0.5)}, "instructpix2pix": {"guidance": (2.0,)}})
     pack = bench_pack(folder=tmp_path)
     told = bench.run("tune", pack, tmp_path / "out", n=1, only=("instructpix2pix",))
