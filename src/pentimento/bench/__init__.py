@@ -125,14 +125,16 @@ def _tune(pack: Any, output: Path, n: int, seed: int, watch: Any, only: Sequence
     methods = (*tune.GRIDS, *tune_prompts.TUNED, *tune_learning.TUNED)
     _chosen(only, methods, "method")
     told: dict[str, Any] = {}
-    if not set(only) & set(tune_learning.TUNED):
-        _ = pack.judge  # without it nothing else can be chosen
+    trials: Sequence[Any]
+    if not only or set(only) - set(tune_learning.TUNED):
+        _ = pack.judge  # without it only learning rates can be chosen
     for method in methods:
         if only and method not in only:
             continue
+        taken = n
         try:
-            trials: Sequence[Any]
             if method in tune_learning.TUNED:
+                taken = len(tune_learning.TAKEN)
                 trials = tune_learning.tune_learning(pack, method, seed, output, watch)
             elif method in tune.GRIDS:
                 trials = tune.tune(pack, method, tune.GRIDS[method], n, seed, output, watch)
@@ -141,7 +143,6 @@ def _tune(pack: Any, output: Path, n: int, seed: int, watch: Any, only: Sequence
         except PackError as lacking:
             told[method] = {"not tuned": str(lacking)}
             continue
-        taken = len(tune_learning.TAKEN) if method in tune_learning.TUNED else n
         head = {"protocol": tune.PROTOCOL, "pack": pack.name, "pack hash": pack.hash, "n": taken, "seed": seed}
         _written(output / f"tune-{method}.json", {**head, "trials": [trial.to_json() for trial in trials]})
         tune.write_defaults(output, method, trials[0].settings)

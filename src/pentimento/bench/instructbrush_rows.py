@@ -7,7 +7,6 @@ it, and a process that dies lets go of it.
 
 import hashlib
 import json
-import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -29,7 +28,7 @@ from ..roles import Clip
 from ..values import Learned, Pair, Request
 from .judge import round_trip
 from .metrics import direction_distance, psnr, ssim
-from .table import BenchPack, Instruments, clip_of, instruments_of, networks_of, write_whole
+from .table import BenchPack, Instruments, clip_of, instruments_of, networks_of, save_picture, write_whole
 from .topbench import TopEffect, digest
 
 SEEDS = 4
@@ -127,10 +126,7 @@ def shown(bench: Bench, row: Row, effect: TopEffect) -> Image.Image | None:
                 return None
             learned = whole(load_learned(file))
         picture = edit_of(bench, row, effect, learned)(effect.test[0], (0,))[0]
-        path.parent.mkdir(exist_ok=True)
-        unfinished = path.with_name(f".{path.name}")
-        Image.fromarray(picture).save(unfinished, "PNG")
-        os.replace(unfinished, path)
+        save_picture(path, Image.fromarray(picture))
     with Image.open(path) as kept:
         return kept.convert("RGB")
 

@@ -15,7 +15,18 @@ from ..data.effects import EFFECTS, TEST_PAIRS
 from ..editors.requests import Watch, unwatched
 from .instructbrush_rows import SEEDS, Row, Scored, open_bench, scored, shown
 from .sheets import comparison
-from .table import BenchPack, Column, Outcome, by_whom, figures, hardware, in_rows, networks_of, write_whole
+from .table import (
+    BenchPack,
+    Column,
+    Outcome,
+    by_whom,
+    figures,
+    hardware,
+    in_rows,
+    networks_of,
+    save_picture,
+    write_whole,
+)
 from .topbench import drawn_effects, read_effects
 
 PROTOCOL = 1
@@ -134,7 +145,7 @@ def measure(
     write_whole(output / f"{table}.json", json.dumps(report, indent=1) + "\n")
     write_whole(output / f"{table}.md", markdown(report) + "\n")
     chosen = effects[::SHOWN]
-    comparison(
+    sheet = comparison(
         ["before", *(row.label for row in rows if row not in BOUNDS), "truth"],
         [effect.name for effect in chosen],
         [
@@ -142,7 +153,8 @@ def measure(
             *([shown(bench, row, effect) for effect in chosen] for row in rows if row not in BOUNDS),
             [effect.test[0].after for effect in chosen],
         ],
-    ).save(output / f"{table}.png")
+    )
+    save_picture(output / f"{table}.png", sheet)
     return report
 
 

@@ -6,7 +6,6 @@ anew.
 """
 
 import json
-import os
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -18,7 +17,7 @@ from PIL import Image
 from ..editors.requests import Watch, unwatched
 from ..errors import PackError
 from ..roles import Clip
-from ..values import Request, Result
+from ..values import Request
 from . import card
 from .instructedit_table1 import measured
 from .instructgie_report import COLUMNS, PUBLISHED, TITLES, markdown, picture_path, shown, slug, tables_of
@@ -34,6 +33,7 @@ from .table import (
     hardware,
     instruments_of,
     networks_of,
+    save_picture,
     unchanged,
     write_whole,
 )
@@ -123,7 +123,7 @@ def _edited(
             except PackError as error:
                 unable[row.label] = str(error)
                 continue
-            _keep(picture_path(folder, row.label, number), made.result or unchanged(case.asked()))
+            save_picture(picture_path(folder, row.label, number), (made.result or unchanged(case.asked())).decoded)
             logs[row.label].add(scored(case, row, made, number))
     return [log.outcomes[key] for log in logs.values() for key in sorted(log.outcomes)], unable
 
@@ -143,11 +143,3 @@ def score(case: VisualCase, row: Row, made: Attempt, number: int, tools: Instrum
     if not row.bound:
         scores |= {"refused": float(made.result is None), "seconds": made.seconds}
     return Outcome(row.label, number, case.case.group, made.refusal, scores)
-
-
-def _keep(path: Path, result: Result) -> None:
-    """The decoded picture, whole, for the page and for distances of sets."""
-    path.parent.mkdir(exist_ok=True)
-    unfinished = path.with_name(f".{path.name}")
-    result.decoded.convert("RGB").save(unfinished, "PNG")
-    os.replace(unfinished, path)

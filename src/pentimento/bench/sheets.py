@@ -43,10 +43,7 @@ def sheet(panels: Sequence[Panel], columns: int = 2) -> Image.Image:
         )
         for place, picture in enumerate(shown):
             spot = (x + place * (SIDE + GAP), y + LINES - GAP)
-            if picture is None:
-                draw.rectangle((*spot, spot[0] + SIDE - 1, spot[1] + SIDE - 1), outline="#bbbbbb")
-            else:
-                canvas.paste(picture.convert("RGB").resize((SIDE, SIDE), Image.Resampling.LANCZOS), spot)
+            _put(canvas, picture, spot)
     return canvas
 
 
@@ -63,11 +60,16 @@ def comparison(
         draw.text((4, top + row * step + SIDE // 2), _fitting(name, font, left - 8), "black", font, anchor="lm")
         for column, picture in enumerate(shown):
             spot = (left + column * step, top + row * step)
-            if picture is None:
-                draw.rectangle((*spot, spot[0] + SIDE - 1, spot[1] + SIDE - 1), outline="#bbbbbb")
-            else:
-                canvas.paste(picture.convert("RGB").resize((SIDE, SIDE), Image.Resampling.LANCZOS), spot)
+            _put(canvas, picture, spot)
     return canvas
+
+
+def _put(canvas: Image.Image, picture: Image.Image | None, spot: tuple[int, int]) -> None:
+    """The picture at its place, a frame where there is none."""
+    if picture is None:
+        ImageDraw.Draw(canvas).rectangle((*spot, spot[0] + SIDE - 1, spot[1] + SIDE - 1), outline="#bbbbbb")
+    else:
+        canvas.paste(picture.convert("RGB").resize((SIDE, SIDE), Image.Resampling.LANCZOS), spot)
 
 
 def _fitting(text: str, font: "ImageFont.FreeTypeFont | ImageFont.ImageFont", width: int) -> str:

@@ -256,3 +256,11 @@ def write_whole(path: Path, text: str) -> None:
     partial = path.with_name(f".{path.name}.partial")
     partial.write_text(text, encoding="utf-8")
     os.replace(partial, path)
+
+
+def save_picture(path: Path, picture: Image.Image) -> None:
+    """Write a PNG so that it appears whole or not at all, and its folder before it."""
+    path.parent.mkdir(exist_ok=True)
+    partial = path.with_name(f".{path.name}.partial")
+    picture.convert("RGB").save(partial, "PNG")
+    os.replace(partial, path)

@@ -74,13 +74,13 @@ def _run(block: Any, x: Tensor, emb: Tensor, text: Tensor) -> Any:
 class Branch(nn.Module):
     """What stands beside a U-Net: a copied encoder, something that sees pictures, and a link at each site."""
 
+    links: nn.ModuleList
     look: Callable[..., Tensor]
     """What the branch sees of pictures, as a hint (b, channels, h, w); each kind sees others."""
 
     def __init__(self, unet: Any):
         super().__init__()
         self.encoder = EncoderCopy(unet)
-        self.links = nn.ModuleList()
 
     def beside(self, x_t: Tensor, t: Tensor, text: Tensor, hint: Tensor) -> Residuals:
         """The residuals for noisy latents x_t (b, c, h, w) at t, with a hint that was looked for before."""
