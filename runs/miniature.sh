@@ -3,12 +3,12 @@
 #
 #   runs/miniature.sh                          all of it, with the budgets below
 #   AUTOENCODER=5 UNET=10 runs/miniature.sh    smaller budgets, in minutes
-#   INCONTEXT=2000 runs/miniature.sh           fewer grids for the models that are compared with each other
+#   INCONTEXT=2000 runs/miniature.sh           fewer grids for InstructGIE
 #
 # The same command goes on where it was broken off: a recipe whose budget is used up only exports again.
 # Budgets are minutes of training time on whatever this runs on; on a GPU give WORKERS=8 and far fewer minutes.
-# Those of the models that the tables of InstructGIE compare are images: equal picture area (docs/protocol.md), each with
-# its learning rate fallen to 0 at the end.
+# That of InstructGIE is grids, with its learning rate fallen to 0 at the end: runs/comparisons.sh trains what its tables
+# compare it with on equal picture area (docs/protocol.md).
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -49,9 +49,7 @@ train segmenter --minutes "${SEGMENTER:-30}"
 train panoptic --minutes "${PANOPTIC:-20}" # starts from the detector's encoders
 train captioner --minutes "${CAPTIONER:-20}"
 train language --minutes "${PLANNER:-20}"
-train instructgie --set "images=$INCONTEXT" --set "areas=${AREAS:-panoptic}" # these three stand on all of the above
-train prompt_diffusion --set "images=${PROMPTDIFFUSION:-$((4 * INCONTEXT))}"
-train instruct_in_context --set "images=${INSTRUCTINCONTEXT:-$((4 * INCONTEXT))}" # starts from text_to_image
+train instructgie --set "images=$INCONTEXT" --set "areas=${AREAS:-panoptic}" # stands on all of the above
 train judge --minutes "${JUDGE:-30}"
 train perceptual --minutes "${PERCEPTUAL:-15}"
 

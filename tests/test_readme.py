@@ -1,10 +1,12 @@
 """What the documents tell people to type: every command is understood, and those that are quick are carried out."""
 
+import json
 import os
 import re
 import shlex
 import shutil
 import subprocess
+import sys
 from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
@@ -17,6 +19,8 @@ from pentimento import cli, studio
 from pentimento.bench import TABLES
 from pentimento.bench.instructgie_rows import ABLATIONS
 from pentimento.language.rules import Rules
+from pentimento.packs.manifest import read_manifest
+from pentimento.packs.sealing import read_json
 from pentimento.recipes import RECIPES, instructgie
 from toy import ToyPack, toy_picture
 
@@ -117,15 +121,16 @@ def test_make_targets_of_the_readme_exist() -> None:
 def test_the_script_that_builds_the_pack_trains_every_recipe_then_seals_measures_and_installs() -> None:
     lines = (ROOT / "runs" / "miniature.sh").read_text(encoding="utf-8").splitlines()
     steps = [line.partition("#")[0].split() for line in lines if line[:1].isalpha()]
-    assert [words[1] for words in steps if words[0] == "train"] == list(RECIPES)
+    beside = ("prompt_diffusion", "instruct_in_context")  # runs/comparisons.sh trains these
+    assert [words[1] for words in steps if words[0] == "train"] == [name for name in RECIPES if name not in beside]
     after = [" ".join(words) for words in steps if words[0] in ("finish", "bench", "install")]
     measured = ["bench tune", "finish", "bench pack", "bench instructedit", "bench card"]
     assert after == ["finish", *measured, "finish", "install"]
     assert all(step.split()[1] in TABLES for step in after if step.startswith("bench"))
 
 
-def test_the_script_of_the_ablations_trains_each_of_table_2_with_one_setting_changed() -> None:
-    lines = (ROOT / "runs" / "ablations.sh").read_text(encoding="utf-8").splitlines()
+def test_the_script_of_the_comparisons_trains_each_ablation_of_table_2_with_one_setting_changed() -> None:
+    lines = (ROOT / "runs" / "comparisons.sh").read_text(encoding="utf-8").splitlines()
     ablated = dict(line.split()[1:] for line in lines if line.startswith("ablate without"))
     assert list(ablated) == [one.folder for one in ABLATIONS]
     whole = instructgie.Settings()
@@ -136,49 +141,55 @@ def test_the_script_of_the_ablations_trains_each_of_table_2_with_one_setting_cha
 
 
 TRAINER = """#!/usr/bin/env bash
-if [ "$1" != -m ]; then exec python3 "$@"; fi
-echo "$GLIBC_TUNABLES $*" >> calls  # -m pentimento train instructgie --pack-dir PACK --run-dir RUN ...
-mkdir -p "$6/incontext" "$8"
+if [ "$1" != -m ]; then exec "$REAL" "$@"; fi
+echo "$GLIBC_TUNABLES $*" >> calls  # -m pentimento train RECIPE --pack-dir PACK --run-dir RUN ...
+name=$4
+[ $name = instructgie ] && name=incontext
+[ ! -e "$6/$name" ] || exit 3  # it would go on from there
+mkdir -p "$6/$name" "$8"
+echo '{}' > "$6/$name/config.json"
 echo "{\\"finished\\": ${FINISHED:-true}, \\"images\\": 24}" > "$8/report.json"
 """
+COMPARED = ("prompt_diffusion", "instruct_in_context", *(one.folder for one in ABLATIONS))
 
 
-def ablations(folder: Path, **variables: str) -> subprocess.CompletedProcess[str]:
-    """The script of the ablations beside a trainer that only notes how it was called."""
-    for name in ("runs/instructgie", "pack"):
+def comparisons(folder: Path, finished: bool = True, **variables: str) -> subprocess.CompletedProcess[str]:
+    """The script of the comparisons beside a trainer that only notes how it was called, and a pack with two models."""
+    for name in ("runs", "pack/incontext", "pack/judge"):
         (folder / name).mkdir(parents=True, exist_ok=True)
-    shutil.copy(ROOT / "runs" / "ablations.sh", folder / "runs")
+    for component in ("incontext", "judge"):
+        (folder / "pack" / component / "config.json").write_text("{}")
+    stretch = read_json(ROOT / "src/pentimento/packs/miniature/reports.json")["instructgie"][-1]
+    stretches = [{**stretch, "finished": False}, {**stretch, "finished": finished, "images": 4800}]
+    (folder / "pack" / "reports.json").write_text(json.dumps({"instructgie": stretches}))
+    shutil.copy(ROOT / "runs" / "comparisons.sh", folder / "runs")
     (folder / "python").write_text(TRAINER)
     (folder / "python").chmod(0o755)
-    given = {**os.environ, "PACK": str(folder / "pack"), "PYTHON": str(folder / "python"), **variables}
-    return subprocess.run(["bash", folder / "runs" / "ablations.sh"], env=given, capture_output=True, text=True)
+    given = {
+        **os.environ, "PACK": str(folder / "pack"), "PYTHON": str(folder / "python"), "REAL": sys.executable,
+        **variables,
+    }  # fmt: skip
+    return subprocess.run(["bash", folder / "runs" / "comparisons.sh"], env=given, capture_output=True, text=True)
 
 
-def test_each_ablation_sees_as_many_images_as_the_whole_did(tmp_path: Path) -> None:
-    report = tmp_path / "runs" / "instructgie" / "report.json"
-    report.parent.mkdir(parents=True)
-    report.write_text('{"finished": true, "images": 4800}')
-    assert ablations(tmp_path).returncode == 0
-    assert sorted(path.name for path in (tmp_path / "out/ablations").iterdir()) == sorted(a.folder for a in ABLATIONS)
+def test_the_comparisons_are_trained_on_equal_picture_area_and_make_a_pack(tmp_path: Path) -> None:
+    made = comparisons(tmp_path)
+    assert made.returncode == 0, made.stderr
+    assert sorted(path.name for path in (tmp_path / "comparisons").iterdir()) == sorted(COMPARED)
     calls = (tmp_path / "calls").read_text().splitlines()
-    assert len(calls) == len(ABLATIONS) and all("images=4800" in c and c.startswith("glibc.malloc") for c in calls)
-    assert ablations(tmp_path, IMAGES="16").returncode == 0
-    assert "images=16" in (tmp_path / "calls").read_text().splitlines()[-1]
+    assert len(calls) == len(COMPARED) and all(call.startswith("glibc.malloc") for call in calls)
+    assert all("images=19200" in call for call in calls[:2]) and all("images=4800" in call for call in calls[2:])
+    assert not any("--minutes" in call for call in calls)
+    pack = tmp_path / "runs/comparisons/pack"
+    assert "judge" in read_manifest(pack / "manifest.json").roles and (pack / "prompt_diffusion").is_dir()
+    assert comparisons(tmp_path).returncode == 0  # nothing is trained again
+    assert len((tmp_path / "calls").read_text().splitlines()) == len(calls)
 
 
-def test_a_run_that_was_broken_off_is_no_ablation_and_no_measure_of_one(tmp_path: Path) -> None:
-    left = ablations(tmp_path, IMAGES="16", FINISHED="false")
-    assert left.returncode and "broken off" in left.stderr and not list((tmp_path / "out/ablations").iterdir())
-    (tmp_path / "runs/instructgie/report.json").write_text('{"finished": false, "images": 4800}')
+def test_a_run_that_was_broken_off_is_nothing_to_compare_with(tmp_path: Path) -> None:
+    left = comparisons(tmp_path, FINISHED="false", GRIDS="16")
+    assert left.returncode and "broken off" in left.stderr and not (tmp_path / "comparisons").exists()
+    assert "images=64" in (tmp_path / "calls").read_text()
     (tmp_path / "calls").unlink()
-    left = ablations(tmp_path)
+    left = comparisons(tmp_path, finished=False)
     assert left.returncode and "broken off" in left.stderr and not (tmp_path / "calls").exists()
-
-
-def test_what_the_tables_of_instructgie_compare_is_trained_on_equal_picture_area() -> None:
-    lines = (ROOT / "runs" / "miniature.sh").read_text(encoding="utf-8").splitlines()
-    compared = {"instructgie": "$INCONTEXT", "prompt_diffusion": "$((4 * INCONTEXT))",
-                "instruct_in_context": "$((4 * INCONTEXT))"}  # fmt: skip
-    for name, images in compared.items():
-        (line,) = [line for line in lines if line.startswith(f"train {name} ")]
-        assert images in line and "--minutes" not in line

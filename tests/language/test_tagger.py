@@ -118,6 +118,16 @@ def test_words_take_in_their_neighbours_when_asked_to() -> None:
     assert not torch.allclose(net(batch).tags, before)
 
 
+def test_misspelled_words_keep_their_length_and_ending() -> None:
+    words = ["the", "42", "giraffes"]
+    letters = torch.stack([batch_of({}, [(words_of(word), ())]).letters[1] for word in words])
+    other = tagger.misspelled(letters, torch.tensor([False, True, True]))
+    assert torch.equal(other[:2], letters[:2])
+    read = bytes(other[2][:8].tolist()).decode()
+    assert read.isalpha() and read.endswith("es") and read != "giraffes"
+    assert torch.equal(other[2][8:], letters[2][8:])
+
+
 def test_a_pronoun_points_at_one_thing() -> None:
     tags = torch.tensor([[0.6, 0.4, 0.0, 0.0, 0.0], [0.1, 0.7, 0.2, 0.0, 0.0], [0.2, 0.2, 0.6, 0.0, 0.0],
                          [0.4, 0.6, 0.0, 0.0, 0.0]])  # fmt: skip

@@ -54,11 +54,16 @@ def tune_learning(pack: BenchPack, name: str, seed: int, output: Path, watch: Wa
         raise PackError("no learning rate can be chosen without LPIPS: add a role perceptual or lpips to the pack")
     drawn = [effect for number, effect in enumerate(drawn_effects()) if number in TAKEN]
     effects = [replace(effect, train=effect.train[:SHOTS], test=effect.train[SHOTS:]) for effect in drawn]
+    rows = [Row(name, method, {**settings, "lr": rate}, SHOTS) for rate in RATES]
+    pieces = [(row, effect) for row in rows for effect in effects]
+    done = []
+    for number, (row, effect) in enumerate(pieces):
+        watch("learn", number, len(pieces))
+        done.append(scored(bench, row, effect))
+    everything = [one or _waited(bench, *piece) for one, piece in zip(done, pieces, strict=True)]
     trials = []
     for number, rate in enumerate(RATES):
-        watch("learn", number, len(RATES))
-        row = Row(name, method, {**settings, "lr": rate}, SHOTS)
-        found = [_waited(bench, row, effect).measured for effect in effects]
+        found = [one.measured for one in everything[number * len(effects) :][: len(effects)]]
         means = {column: float(np.mean([one[column] for one in found])) for column in found[0]}
         trials.append(Learnt({"lr": rate}, means))
     return tuple(sorted(trials, key=lambda trial: trial.means["LPIPS"]))

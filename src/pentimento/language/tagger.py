@@ -35,11 +35,14 @@ MAX_WORDS = 90
 """Words of an instruction or of a description, at most."""
 FORGET = 0.08
 """The chance, in training, that a frame word is only spelled."""
+MISSPELL = 0.2
+"""The chance, in training, that a word which is only spelled is another one of the same length and ending."""
 NO_EDIT = len(KINDS)
 WHICH = (*CHOICES, *(f"{n} from {side}" for n in range(2, 10) for side in ("left", "right", "top", "bottom")))
 """Answers of the choice heads; the second head's last answer is "no second choice"."""
 VALUES = tuple((kind, value) for kind, values in lexicon.VALUES.items() for value in values)
 TAGS = ("none", "find begins", "find goes on", "new begins", "new goes on")
+_NO_BYTE = 256
 _QUANTIFIERS = frozenset("all every each any both everything whatever".split())
 _WORD = re.compile(r"'s\b|[^\W_]+(?:['’-][^\W_]+)*?(?=\b|'s\b)|[^\s]")
 
@@ -125,7 +128,7 @@ class TaggerNet(nn.Module):
         super().__init__()
         self.settings = settings
         d = settings.width
-        self.letters = nn.Embedding(257, settings.letters, padding_idx=256)
+        self.letters = nn.Embedding(_NO_BYTE + 1, settings.letters, padding_idx=_NO_BYTE)
         self.narrow = nn.Conv1d(settings.letters, settings.filters, 3, padding=1)
         self.wide = nn.Conv1d(settings.letters, settings.filters, 5, padding=2)
         self.word = nn.Linear(2 * settings.filters, d)
@@ -151,11 +154,13 @@ class TaggerNet(nn.Module):
         self.pronouns = nn.Linear(d, 2)
 
     def forward(self, batch: Batch) -> Scores:
-        letters = self.letters(batch.letters).transpose(1, 2)  # (distinct, letters, bytes)
-        shapes = torch.cat([self.narrow(letters), self.wide(letters)], 1).relu().amax(2)  # (distinct, 2 filters)
-        known = batch.known
+        spelled, known = batch.letters, batch.known
         if self.training:  # some frame words are read as if they were unknown
-            known = torch.where(torch.rand(known.shape, device=known.device) < FORGET, 0, known)
+            chance = torch.rand(2, len(known), device=known.device)
+            spelled = misspelled(spelled, (known == 0) & (chance[0] < MISSPELL))
+            known = torch.where(chance[1] < FORGET, 0, known)
+        letters = self.letters(spelled).transpose(1, 2)  # (distinct, letters, bytes)
+        shapes = torch.cat([self.narrow(letters), self.wide(letters)], 1).relu().amax(2)  # (distinct, 2 filters)
         words = (self.word(shapes) + self.frame(known))[batch.index]  # (b, words, d)
         words = words + self.parts(batch.parts) + self.places(_places(batch.parts))
         b = words.shape[0]
@@ -220,10 +225,18 @@ def words_of(text: str) -> tuple[Word, ...]:
 
 @lru_cache(maxsize=100_000)
 def _bytes(word: str) -> np.ndarray:
-    row = np.full(WORD_BYTES, 256, np.int64)
+    row = np.full(WORD_BYTES, _NO_BYTE, np.int64)
     letters = word.encode("utf-8")[:WORD_BYTES]
     row[: len(letters)] = np.frombuffer(letters, np.uint8)
     return row
+
+
+def misspelled(letters: Int[Tensor, "distinct bytes"], which: Tensor) -> Int[Tensor, "distinct bytes"]:
+    """Other small letters for the words `which`, bool (distinct,), but for their last two; marks stay as they are."""
+    other = torch.randint_like(letters, ord("a"), ord("z") + 1)
+    small = (letters >= ord("a")) & (letters <= ord("z"))
+    follows = nn.functional.pad(letters[:, 2:], (0, 2), value=_NO_BYTE) != _NO_BYTE  # two more come after it
+    return torch.where(which[:, None] & small & follows, other, letters)
 
 
 def _places(parts: Int[Tensor, "batch words"]) -> Int[Tensor, "batch words"]:

@@ -1,0 +1,65 @@
+#!/usr/bin/env bash
+# Train what InstructGIE's tables compare it with, and what the embedded pack has no room for: Prompt Diffusion,
+# InstructPix2Pix on the same pairs (Table 1), the four ablations (Table 2). Then make the pack that the tables read.
+#
+#   runs/comparisons.sh                        beside the embedded pack, on as many grids as its InstructGIE has seen
+#   GRIDS=2000 PACK=runs/miniature runs/comparisons.sh
+#
+# Weights go to comparisons/; what lies there is not trained again, and a run that was broken off goes on. Then:
+#
+#   pentimento bench tune --pack runs/comparisons/pack --only promptdiffusion -o DIR      # and the others
+#   pentimento bench instructgie-table1 --pack runs/comparisons/pack -o DIR
+#   pentimento bench instructgie-table2 --pack runs/comparisons/pack --ablations comparisons -o DIR
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+PACK=${PACK:-src/pentimento/packs/miniature}
+RUNS=runs/comparisons
+KEPT=${KEPT:-comparisons}
+PYTHON=${PYTHON:-python}
+
+# As in runs/miniature.sh.
+export GLIBC_TUNABLES=${GLIBC_TUNABLES:-glibc.malloc.hugetlb=1:glibc.malloc.mmap_max=0:glibc.malloc.trim_threshold=100000000000:glibc.malloc.top_pad=268435456}
+
+seen() { # REPORT [RECIPE]: the images that a run has seen, of reports by recipe the last one's; an error if broken off
+    "$PYTHON" - "$@" <<'END'
+import json, sys
+report = json.load(open(sys.argv[1]))
+report = report[sys.argv[2]][-1] if sys.argv[2:] else report
+if not report["finished"]:
+    sys.exit(f"{sys.argv[1]} tells of a run that was broken off: go on with it by the same command")
+print(report["images"])
+END
+}
+
+GRIDS=${GRIDS:-$(seen "$PACK/reports.json" instructgie)} # of four pictures each
+
+train() { # NAME RECIPE COMPONENT OPTION...: beside a copy of the pack without that component
+    local beside="$RUNS/$1/pack"
+    if [ ! -d "$KEPT/$1" ]; then
+        [ -d "$beside" ] || { mkdir -p "$beside" && cp -r "$PACK"/* "$beside" && rm -rf "${beside:?}/$3"; }
+        "$PYTHON" -m pentimento train "$2" --pack-dir "$beside" --run-dir "$RUNS/$1/run" \
+            --set "workers=${WORKERS:-0}" "${@:4}"
+        seen "$RUNS/$1/run/report.json" > /dev/null # asked to stop, the trainer exports and says that all is well
+        mkdir -p "$KEPT" && cp -r "$beside/$3" "$KEPT/$1.partial" && mv "$KEPT/$1.partial" "$KEPT/$1"
+    fi
+}
+compare() { # RECIPE: painters of the answer alone, so on four times as many
+    train "$1" "$1" "$1" --set "images=$((4 * GRIDS))"
+}
+ablate() { # NAME SETTING
+    train "$1" instructgie incontext --set "images=$GRIDS" --set "areas=${AREAS:-panoptic}" --set "$2"
+}
+
+compare prompt_diffusion
+compare instruct_in_context
+ablate without-rcldm rcldm=false
+ablate without-esm shift=0
+ablate without-liu unify=0
+ablate without-sam area=0
+
+rm -rf "$RUNS/pack" && mkdir -p "$RUNS/pack"
+cp -r "$PACK"/* "$KEPT"/prompt_diffusion "$KEPT"/instruct_in_context "$RUNS/pack"
+"$PYTHON" -c 'import sys, pathlib; from pentimento.packs.miniature_pack import finish
+finish(pathlib.Path(sys.argv[1]), pathlib.Path("runs/comparisons/none"), "comparisons")' "$RUNS/pack"
+echo "Made the pack $RUNS/pack"
