@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from pentimento.diffusion.attention import Inserted, Kept, Slots, cross_attentions, part_of, projected
+from pentimento.diffusion.attention import Inserted, Kept, Slots, Written, cross_attentions, part_of, projected, written
 from toy import CHANNELS, TOKENS, WIDTH, denoiser_network
 
 M, T = 3, 1000
@@ -174,3 +174,25 @@ def test_learned_slots_are_put_into_kept_keys_and_values_too() -> None:
     with Kept(unet):
         plain = unet(x, t, encoder_hidden_states=text).sample
         assert not torch.equal(plain, wanted)
+
+
+def test_attention_that_is_written_out_has_the_gradients_of_the_definition() -> None:
+    generator = torch.Generator().manual_seed(0)
+    shapes = ((2, 3, 5, 4), (2, 3, 7, 4), (2, 3, 7, 4))
+    given = [torch.randn(shape, generator=generator, dtype=torch.float64, requires_grad=True) for shape in shapes]
+    q, k, v = given
+    assert torch.allclose(written(q, k, v), torch.nn.functional.scaled_dot_product_attention(q, k, v, scale=1.0))
+    assert torch.autograd.gradcheck(written, given)
+
+
+def test_a_unet_that_writes_its_attention_out_predicts_and_learns_the_same() -> None:
+    unet, (x, t, text) = denoiser_network(), batch()
+    found = []
+    for _ in range(2):
+        unet.zero_grad()
+        predicted = unet(x, t, encoder_hidden_states=text).sample
+        predicted.square().mean().backward()
+        found.append((predicted.detach(), [p.grad.clone() for p in unet.parameters() if p.grad is not None]))
+        unet.set_attn_processor(Written())
+    assert torch.allclose(found[0][0], found[1][0], atol=1e-5)
+    assert all(torch.allclose(a, b, atol=1e-5) for a, b in zip(found[0][1], found[1][1], strict=True))

@@ -18,7 +18,7 @@ from .instructbrush_tables import BUDGET, PROTOCOL
 from .table import BenchPack
 from .topbench import TopEffect, drawn_effects
 
-RATES = (3e-2, 1e-1, 3e-1, 1.0)
+RATES = (1e-2, 3e-2, 1e-1, 3e-1, 1.0)
 SHOTS = 8
 """Pairs that are learned from."""
 TAKEN = tuple(range(0, len(EFFECTS), 7))

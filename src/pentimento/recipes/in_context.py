@@ -12,6 +12,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from ..data.visual_prompts import Layout
+from ..diffusion.attention import Written
 from ..diffusion.grids import Quadrants, joined, quadrants, visual_prompt, without_pair
 from ..diffusion.guidance import classifier_free
 from ..diffusion.objectives import draw_dropped, draw_noise, draw_timesteps, min_snr_weights, q_sample
@@ -86,9 +87,7 @@ def frozen_base(pack_dir: Path) -> LatentDiffusion:
         raise TrainingError(f"{missing[0]} is missing: train autoencoder, clip and text_to_image first")
     base = load_latent_diffusion(folders, place(), lambda kind, folder, load: load())
     if not torch.cuda.is_available():
-        from diffusers.models.attention_processor import AttnProcessor
-
-        base.unet.set_attn_processor(AttnProcessor())  # trains faster on a CPU; the branch's copy inherits it
+        base.unet.set_attn_processor(Written())  # the branch's copy inherits it
     return base
 
 

@@ -17,6 +17,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from ..data.visual_prompts import Layout
+from ..diffusion.attention import Written
 from ..diffusion.guidance import classifier_free
 from ..diffusion.objectives import eps_of_v, noise_loss
 from ..diffusion.samplers import euler_ancestral_sample
@@ -113,9 +114,8 @@ class Painter(nn.Module):
 
 
 def unet(channels: tuple[int, ...], heads: int, in_channels: int, latent_channels: int) -> nn.Module:
-    """`attention_head_dim` is the number of heads in this class; the plain processor trains faster on a CPU."""
+    """`attention_head_dim` is the number of heads in this class."""
     from diffusers import UNet2DConditionModel
-    from diffusers.models.attention_processor import AttnProcessor
 
     torch.manual_seed(0)
     n = len(channels)
@@ -126,7 +126,7 @@ def unet(channels: tuple[int, ...], heads: int, in_channels: int, latent_channel
         layers_per_block=1, cross_attention_dim=WIDTH, attention_head_dim=heads,
     )  # fmt: skip
     if not torch.cuda.is_available():
-        net.set_attn_processor(AttnProcessor())
+        net.set_attn_processor(Written())
     return net
 
 
