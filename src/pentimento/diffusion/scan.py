@@ -83,7 +83,7 @@ class _Chunked(torch.autograd.Function):
         for part, border in zip(parts, borders, strict=True):
             border.copy_(h)
             _, states = _chunk_states(x[part], step[part], A, b[part], h)
-            y[part] = (states @ c[part, ..., None])[..., 0]
+            y[part] = _over_states(states, c[part])
             h = states[-1]
         ctx.save_for_backward(u, dt, A, B, C, borders)
         return _time_last(y)
@@ -110,13 +110,24 @@ def _chunked_gradients(dy: Tensor, u: Tensor, dt: Tensor, A: Tensor, B: Tensor, 
             steps[t].addcmul_(decays[t + 1], steps[t + 1])
         carry = decays[0] * steps[0]
         kept = decay.mul_(torch.cat([border[None], states[:-1]])).mul_(g)
-        by_fed = (g @ b[..., None])[..., 0]  # (t, b, k, d)
+        by_fed = _over_states(g, b)  # (t, b, k, d)
         du[part] = step * by_fed
         ddt[part] = (kept * A).sum(-1) + x * by_fed
         dA += (kept * step[..., None]).sum((0, 1))
-        dB[part] = ((step * x)[..., None, :] @ g)[..., 0, :]
-        dC[part] = (e[..., None, :] @ states)[..., 0, :]
+        dB[part] = _over_channels(step * x, g)
+        dC[part] = _over_channels(e, states)
     return _time_last(du), _time_last(ddt), dA, _time_last(dB), _time_last(dC)
+
+
+def _over_states(states: Tensor, weights: Tensor) -> Tensor:
+    """states (t, b, k, d, n), weighed by (t, b, k, n) and summed to (t, b, k, d); one state makes no matrix product."""
+    return states[..., 0] * weights if weights.shape[-1] == 1 else (states @ weights[..., None])[..., 0]
+
+
+def _over_channels(weights: Tensor, states: Tensor) -> Tensor:
+    """states (t, b, k, d, n), weighed by (t, b, k, d) and summed to (t, b, k, n)."""
+    one = states.shape[-1] == 1
+    return (weights * states[..., 0]).sum(-1, keepdim=True) if one else (weights[..., None, :] @ states)[..., 0, :]
 
 
 def _chunk_states(x: Tensor, step: Tensor, A: Tensor, b: Tensor, h: Tensor) -> tuple[Tensor, Tensor]:
