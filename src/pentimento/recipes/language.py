@@ -44,6 +44,7 @@ class Settings(TrainSettings):
     width: int = Field(128, ge=8, description="width of the transformer")
     layers: int = Field(4, ge=1, description="layers of the transformer")
     neighbours: int = Field(1, ge=0, description="words to each side that a layer reads together")
+    dropout: float = Field(0.1, ge=0, lt=1, description="share of a layer's numbers left out in training")
 
 
 def answers_to(phrased: Phrased) -> tuple[Answer, ...]:
@@ -130,6 +131,9 @@ def new_net(settings: Settings, folder: Path) -> TaggerNet:
     net = TaggerNet(shape)
     if earlier:
         tagger.grow(net, earlier)
+    for layer in net.encoder.modules():
+        if isinstance(layer, nn.Dropout):
+            layer.p = settings.dropout
     return net
 
 
