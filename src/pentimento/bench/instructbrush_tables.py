@@ -107,21 +107,25 @@ def measure(
     rows, again = (
         tuple(row for row in group if not only or row.label in only) for group in (ROWS[table], AGAIN.get(table, ()))
     )
+    pieces = [
+        (row, number) for number in range(len(effects)) for row in (*rows, *(again if number % EVERY == 0 else ()))
+    ]
     found: dict[tuple[str, int], Scored] = {}
-    wanted = 0
-    for number, effect in enumerate(effects):
+    for row, number in (*pieces, *pieces):  # again for what another process was at
+        if (row.label, number) in found:
+            continue
         watch("learn", number, len(effects))
-        for row in (*rows, *(again if number % EVERY == 0 else ())):
-            wanted += 1
-            done = scored(bench, row, effect)
-            if done is not None:
-                found[row.label, number] = done
+        done = scored(bench, row, effects[number])
+        if done is not None:
+            found[row.label, number] = done
     remarks = list(bench.remarks)
     left_out = [row.label for row in ROWS[table] if row not in rows]
     if left_out:
         remarks.append(f"not asked for: {', '.join(left_out)}")
-    if len(found) < wanted:
-        remarks.append(f"{wanted - len(found)} of {wanted} figures are still being measured by another process")
+    if len(found) < len(pieces):
+        remarks.append(
+            f"{len(pieces) - len(found)} of {len(pieces)} figures are still being measured by another process"
+        )
     outcomes = [
         Outcome(label, number, "local" if effects[number].local else "global", measured=done.measured)
         for (label, number), done in found.items()
