@@ -378,7 +378,13 @@ def test_an_instruction_is_learned_from_a_folder_and_applied_to_pictures(toy_run
     assert edited.status == 0, edited.err
     record = studio.record_of("out.png")
     assert (record.method, record.learned, record.settings["strength"]) == ("instructbrush", "snow.safetensors", 0.5)
-    assert toy_run("edit", "in.png", "and dark", "--learned", "snow.safetensors", "-o", "more.png").status == 0
+    assert toy_run("edit", "in.png", "dark", "--learned", "snow.safetensors", "-o", "more.png").status == 0
+    for words, told in (
+        (("dark", "--method", "sdedit"), "sdedit applies no learned instruction"),
+        (("dark " * 60,), "tokens too long behind this learned instruction"),
+    ):
+        refused = toy_run("edit", "in.png", *words, "--learned", "snow.safetensors", "-o", "no.png")
+        assert refused.status == 2 and told in refused.err and not Path("no.png").exists()
     assert toy_run("again", "out.png").status == 0
 
 

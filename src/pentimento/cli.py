@@ -5,6 +5,7 @@ progress, notes and errors to stderr. Exit status: 0 done, 2 the request cannot 
 """
 
 import json
+import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -132,9 +133,9 @@ def edit(
     plans = read_plans(plan) if plan else ()
     brush = studio.open_learned(learned) if learned else None
     shown = studio.open_example(*example) if example else None
+    method = studio.method_for(brush, shown, method)
     if brush is not None:
         chosen = {**brush.learned.scales, **chosen}
-    method = method or studio.method_for(brush, shown)
     workshop = studio.open_studio(pack, device, dtype)
     editor = studio.make_editor(workshop, method, chosen | assignments(settings or ()))
     results, failed, statuses, same = [], [], [], []
@@ -645,13 +646,13 @@ def split_words(words: Sequence[str], wordless: bool) -> tuple[list[Path], str]:
     Raises:
         RequestError: a picture or the instruction is missing.
     """
-    if wordless and Path(words[-1]).exists():
+    if wordless and os.path.exists(words[-1]):
         return [Path(word) for word in words], ""
     if len(words) < 2:
         raise RequestError(
             'give at least one picture and then the instruction: pentimento edit in.png "..." -o out.png'
         )
-    if len(words[-1]) < 1000 and Path(words[-1]).is_file():
+    if os.path.isfile(words[-1]):
         raise RequestError(f"{words[-1]}: is a file where the instruction was expected; put words in quotes at the end")
     return [Path(word) for word in words[:-1]], words[-1]
 

@@ -157,17 +157,27 @@ def open_example(
     return Example(Pair(first.image, second.image), (first.path, second.path), (first.pixel_hash, second.pixel_hash))
 
 
-def method_for(learned: LearnedFile | None = None, example: Example | None = None) -> str:
-    """The method that carries out an edit when none is named.
+def method_for(learned: LearnedFile | None = None, example: Example | None = None, method: str = "") -> str:
+    """The method that carries out an edit: the one that is named, or else the one that takes what is given.
 
     Raises:
-        RequestError: there is a learned instruction and an example as well.
+        RequestError: there is a learned instruction and an example as well, or the named method takes neither.
     """
+    from .editors import EDITORS
+
     if learned and example:
         raise RequestError("give a learned instruction or an example, not both: no method takes the two")
-    if learned:
-        return learned.learned.method
-    return "instructgie" if example else "instructedit"
+    if not method:
+        return learned.learned.method if learned else "instructgie" if example else "instructedit"
+    needs = EDITORS[method].needs if method in EDITORS else {"learned", "example"}  # an unknown one is refused later
+    for given, need, does in (
+        (learned, "learned", "applies no learned instruction"),
+        (example, "example", "looks at no example"),
+    ):
+        if given and need not in needs:
+            able = ", ".join(name for name, one in EDITORS.items() if need in one.needs)
+            raise RequestError(f"{method} {does}: leave it out, or take one of {able}")
+    return method
 
 
 def confined(studio: Studio, picture: Picture, phrase: str, mask: np.ndarray | None) -> np.ndarray:
@@ -276,9 +286,6 @@ def variants(
 
     began = perf_counter()
     works_from = EDITORS[method].works_from
-    if example and "example" not in EDITORS[method].needs:
-        able = ", ".join(name for name, one in EDITORS.items() if "example" in one.needs)
-        raise RequestError(f"{method} looks at no example: leave it out, or take one of {able}")
     if "plan" not in works_from:
         plans = ()
     if not plans:
@@ -366,7 +373,7 @@ def edit(
     studio = open_studio(pack, device, dtype)
     said = learned if learned is None or isinstance(learned, LearnedFile) else open_learned(learned)
     shown = open_example(example.before, example.after) if isinstance(example, Pair) else example
-    method = method or method_for(said, shown)
+    method = method_for(said, shown, method)
     editor = make_editor(studio, method, {**(said.learned.scales if said else {}), **settings})
     if find:
         mask = confined(studio, opened, find, mask)

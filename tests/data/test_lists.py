@@ -43,6 +43,9 @@ def test_the_effects_are_those_of_table_3() -> None:
         "traffic lights",
     }  # fmt: skip
     assert len(GLOBAL) == 14
+    assert {e.name for e in EFFECTS if not e.seen} == {
+        "wallpaper", "charcoal", "painting snow", "purple", "snow", "cake", "juice", "lava", "rain", "traffic lights",
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize("effect", EFFECTS, ids=lambda e: e.name)

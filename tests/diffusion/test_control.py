@@ -8,6 +8,7 @@ from diffusers import UNet2DConditionModel
 from torch import Tensor, nn
 
 from pentimento.diffusion.control import RCLDM, EncoderCopy, Residuals, controlled
+from pentimento.diffusion.grids import quadrants
 from pentimento.diffusion.prompt_control import ControlNet, HintEncoder, PromptControl
 from pentimento.diffusion.vmamba import FAST
 from toy import CHANNELS, TOKENS, WIDTH, denoiser_network
@@ -126,3 +127,16 @@ def test_what_reaches_the_hints_zero_convolution_tells_two_pictures_apart(channe
     one, other = encoder.layers[:-1](pictures)
     assert (one - other).norm() > 0.3 * one.norm()
     assert one.abs().mean() > 0.02
+
+
+@torch.no_grad()
+def test_woven_a_cell_of_the_picture_is_seen_where_the_answer_stands_there() -> None:
+    unet, shown = frozen(), torch.zeros(1, CHANNELS, 16, 16)
+    shown[0, :, 8 + 3, 2] = 5  # a cell of in1; the answer's stands at [11, 8 + 2]
+    for weave in (True, False):
+        torch.manual_seed(0)
+        seer = RCLDM(unet, CHANNELS, FAST, weave=weave).vision
+        nn.init.normal_(seer.out.weight)
+        answer = quadrants((seer(shown) - seer(0 * shown)).abs().sum(1, keepdim=True)).answer[0, 0]
+        there = float(answer[3, 2] / answer.mean())
+        assert there > 5 if weave else there < 2, there

@@ -1,6 +1,15 @@
 import torch
 
-from pentimento.diffusion.grids import by_quadrant, joined, of_dropped_pair, quadrants, visual_prompt, without_pair
+from pentimento.diffusion.grids import (
+    by_quadrant,
+    joined,
+    of_dropped_pair,
+    quadrants,
+    unwoven,
+    visual_prompt,
+    without_pair,
+    woven,
+)
 
 GRID = torch.randn(2, 3, 8, 12, generator=torch.Generator().manual_seed(0))
 NO_PAIR = torch.tensor([True, False])
@@ -39,3 +48,11 @@ def test_what_is_made_by_quadrant_sees_one_part_at_a_time() -> None:
     mean = by_quadrant(lambda part: part.mean(dim=(2, 3), keepdim=True), GRID)
     assert mean.shape == (2, 3, 2, 2)
     assert torch.allclose(mean[:, :, 1, 0], quadrants(GRID).in1.mean(dim=(2, 3)))
+
+
+def test_woven_grids_have_the_cells_of_one_place_side_by_side() -> None:
+    side_by_side, parts = woven(GRID), quadrants(GRID)
+    assert torch.equal(unwoven(side_by_side), GRID)
+    assert torch.equal(side_by_side[:, :, 2:4, 6:8], torch.stack(
+        [torch.stack([parts.in0[:, :, 1, 3], parts.out0[:, :, 1, 3]], -1),
+         torch.stack([parts.in1[:, :, 1, 3], parts.answer[:, :, 1, 3]], -1)], -2))  # fmt: skip

@@ -1,3 +1,4 @@
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -44,6 +45,12 @@ def test_gold_answers_of_test_scenes_decode_to_their_plans() -> None:
         rng = np.random.default_rng(seed)
         made = phrase(Asked((draw_edit(seed, "test").words,)), rng, held_out=True)
         assert plans_of(recipe.answers_to(made), made.text, made.description) == gold(made)
+
+
+def test_what_a_creature_is_to_do_is_taught_as_no_edit() -> None:
+    made = [recipe.example(number) for number in range(600)]
+    doing = [m.text for m in made if re.search(r"headstand|lying down|lie down|jumping|leaping", m.text.lower())]
+    assert doing and all(not recipe.answers_to(m) for m in made if m.text in doing)
 
 
 def test_words_keep_their_places_in_the_text() -> None:

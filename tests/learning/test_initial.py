@@ -44,6 +44,11 @@ def test_a_phrase_that_is_hardly_more_like_one_set_is_none() -> None:
     assert unique_phrases(alike, 3, 0.05, "raw") == UniquePhrases("", "")
 
 
+def test_a_phrase_that_is_not_like_the_set_is_none_however_little_the_other_is() -> None:
+    alike = Likeness(PHRASES, torch.tensor([0.5, 0.3, -0.001]), torch.tensor([0.1, 0.3, -0.5]))
+    assert unique_phrases(alike, 3, 0.15, "relative") == UniquePhrases("cat", "")
+
+
 def test_only_phrases_of_a_sets_own_caption_count() -> None:
     alike = Likeness(PHRASES, torch.tensor([0.1, 0.3, 0.2]), torch.tensor([0.0, 0.3, 0.2]))
     assert unique_phrases(alike, 2, 0.15, "relative").before == ""

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from pentimento import studio
-from pentimento.diffusion.attention import moved_back
+from pentimento.diffusion.attention import moved_back, part_of
 from pentimento.diffusion.guidance import dual
 from pentimento.editors import EDITORS
 from pentimento.errors import RequestError
@@ -73,6 +73,9 @@ def test_a_part_learns_from_its_own_timesteps_alone(tmp_path: Path) -> None:
     job = job_of(ToyPack(), tmp_path)
     for step in range(20):
         assert (job.batch(step, 5).t * 5 // 1000).tolist() == [0, 1, 2, 3, 4]
+    uneven = job_of(ToyPack(), tmp_path, parts=7)
+    drawn = torch.stack([uneven.batch(step, 7).t for step in range(400)])
+    assert (part_of(drawn, 7, 1000) == torch.arange(7)).all() and {142, 285, 571, 999} & set(drawn.flatten().tolist())
     one = Batch(torch.tensor([0]), torch.tensor([450]))
     job.loss(job.model, one, torch.Generator().manual_seed(0)).backward()
     for parameter in job.model.parameters():
@@ -140,15 +143,17 @@ def test_a_packs_scales_are_those_of_its_instructpix2pix_and_ones_own_settings_w
 def test_what_is_learned_otherwise_has_a_rate_of_its_own() -> None:
     pack = ToyPack(defaults={
         "learning": {"lr": 0.01, "steps": 7}, "learning_text": {"lr": 0.02}, "learning_visii": {"lr": 0.03},
+        "learning_unguided": {"lr": 0.04},
     })  # fmt: skip
     asked = [
         ("instructbrush", {}),
         ("instructbrush", {"parts": 1}),
         ("instructbrush", {"space": "text"}),
         ("visii", {}),
+        ("instructbrush", {"train_with_guidance": False}),
     ]
     found = [settings_for(pack, method, settings) for method, settings in asked]
-    assert [one.lr for one in found] == [0.01, 0.01, 0.02, 0.03] and {one.steps for one in found} == {7}
+    assert [one.lr for one in found] == [0.01, 0.01, 0.02, 0.03, 0.04] and {one.steps for one in found} == {7}
     assert settings_for(pack, "visii", {"lr": 0.5}).lr == 0.5
 
 
@@ -179,6 +184,16 @@ def test_words_can_be_said_after_a_learned_instruction() -> None:
     editor = EDITORS["instructbrush"](pack=pack, steps=3)
     alone, more = (editor(Request(toy_picture(), words, learned=toy_learned(words="go"))) for words in ("", "and dark"))
     assert alone.image.tobytes() != more.image.tobytes()
+
+
+@pytest.mark.parametrize("began", ["go", ""])
+def test_words_that_have_no_room_behind_a_learned_instruction_are_refused(began: str) -> None:
+    editor = EDITORS["instructbrush"](pack=ToyPack(), steps=1)
+    learned = toy_learned(words=began)
+    room = TOKENS - 2 - (1 if began else learned.tokens)
+    editor(Request(toy_picture(), "x " * room, learned=learned))
+    with pytest.raises(RequestError, match="1 tokens too long"):
+        editor(Request(toy_picture(), "x " * (room + 1), learned=learned))
 
 
 class Placed(ToyDiffusion):

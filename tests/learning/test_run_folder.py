@@ -99,6 +99,16 @@ def test_another_held_out_pair_is_another_learning_and_its_scores_survive_a_kill
         scored(PAIRS[1])
 
 
+@pytest.mark.parametrize("name", ["learning.json", "held_out.jsonl"])
+def test_a_damaged_run_folder_is_told_and_left_as_it_is(tmp_path: Path, name: str) -> None:
+    learned(tmp_path)
+    damaged = tmp_path / "brush.learning" / name
+    damaged.write_text('{"step": 1, broken\n')
+    with pytest.raises(TrainingError, match=f"{name} is damaged"):
+        learned(tmp_path)
+    assert damaged.read_text() == '{"step": 1, broken\n'
+
+
 def test_the_curve_is_of_steps_and_the_mean_over_the_parts(tmp_path: Path) -> None:
     curve = learned(tmp_path, steps=20).about["losses"]
     logged = [json.loads(line) for line in (tmp_path / "brush.learning" / "log.jsonl").read_text().splitlines()]

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from ..data.effects import EFFECTS, TEST_PAIRS
+from ..data.effects import EFFECTS
 from ..editors.requests import Watch, unwatched
 from .instructbrush_rows import SEEDS, Row, Scored, open_bench, scored, shown
 from .sheets import comparison
@@ -32,8 +32,8 @@ from .topbench import drawn_effects, read_effects
 PROTOCOL = 1
 """Raised whenever a change makes figures incomparable with older ones."""
 BUDGET = 1_000
-"""U-Net rows that each learning may cost: 200 steps of each of five parts, a row a step. The paper takes five times as
-many."""
+"""U-Net rows that each learning may cost: 100 steps of each of five parts, two rows a step where guidance has two
+branches."""
 COLUMNS: Mapping[str, Column] = {
     "PSNR": Column("PSNR", unit="dB"),
     "SSIM": Column("SSIM", unit=""),
@@ -67,7 +67,7 @@ ROWS: Mapping[str, tuple[Row, ...]] = {
         Row("w/o Attn", "instructbrush", {"space": "text"}),
         Row("w/o Time", "instructbrush", {"parts": 1}),
         Row("w/o Init", "instructbrush", {"init": "caption"}),
-        Row("guidance in the loss", "instructbrush", {"train_with_guidance": True}),
+        Row("no guidance in the loss", "instructbrush", {"train_with_guidance": False}),
         Row("raw similarities", "instructbrush", {"sensitivity": "raw"}),
         WHOLE,
     ),
@@ -119,7 +119,7 @@ def measure(
         if done is not None:
             found[row.label, number] = done
     remarks = list(bench.remarks)
-    left_out = [row.label for row in ROWS[table] if row not in rows]
+    left_out = [label for label in labels_of(table) if only and label not in only]
     if left_out:
         remarks.append(f"not asked for: {', '.join(left_out)}")
     if len(found) < len(pieces):
@@ -133,10 +133,14 @@ def measure(
     groups = {"TOP-Bench": outcomes} | {
         f"TOP-{name.title()}": [o for o in outcomes if o.kind == name] for name in ("global", "local")
     }
+    if cases is None:
+        for name, seen in (("effects seen in training, by other looks", True), ("unseen effects", False)):
+            groups[name] = [o for o in outcomes if effects[o.task].seen is seen]
     report = {
         "protocol": PROTOCOL, "table": table, "pack": pack.name, "pack hash": pack.hash, "seed": seed,
         "networks": networks_of(bench.tools, bench.clip is not None, pack), "budget": budget,
         "cases": str(cases) if cases is not None else "drawn", "n": len(effects),
+        "pairs": "-".join(map(str, sorted({len(effect.test) for effect in effects}))),
         "defaults": {name: dict(values) for name, values in pack.defaults.items()},
         "hardware": hardware(), "remarks": remarks, "published": PUBLISHED[table],
         "groups": {name: figures(COLUMNS, group, [row.label for row in rows]) for name, group in groups.items()},
@@ -190,7 +194,7 @@ def markdown(report: Mapping[str, Any]) -> str:
     columns = by_whom(COLUMNS, makers | ({"Direct.": makers["CLIP"]} if "CLIP" in makers else {}))
     lines = [
         f"Measured here: {report['table']}, pack {report['pack']} ({report['pack hash'][:12]}), n = {report['n']} "
-        f"effects, {SEEDS} samples of {TEST_PAIRS} pairs each, learning seed {report['seed']}, {report['budget']} "
+        f"effects, {SEEDS} samples of {report['pairs']} pairs each, learning seed {report['seed']}, {report['budget']} "
         f"U-Net rows for each learning, {report['hardware']}. 95 % intervals over effects.",
         "",
         "Published (Stable Diffusion, 512 x 512):",

@@ -16,11 +16,14 @@ from ..values import Pair
 
 @dataclass(frozen=True)
 class TopEffect:
-    """One effect of TOP-Bench: pairs to learn from, pairs to be tested on, and the words that come nearest to it."""
+    """One effect of TOP-Bench: pairs to learn from, pairs to be tested on, and the words that come nearest to it.
+
+    `seen` says whether the miniature's instruct model was trained on such edits, by other looks."""
 
     name: str
     instruction: str
     local: bool
+    seen: bool
     train: tuple[Pair, ...]
     test: tuple[Pair, ...]
 
@@ -34,7 +37,7 @@ def drawn_effects(n: int = len(EFFECTS)) -> tuple[TopEffect, ...]:
 
     return tuple(
         TopEffect(
-            effect.name, effect.instruction, effect.local,
+            effect.name, effect.instruction, effect.local, effect.seen,
             tuple(pair(effect.name, i, "train") for i in range(TRAIN_PAIRS)),
             tuple(pair(effect.name, i, "test") for i in range(TEST_PAIRS)),
         )
@@ -58,7 +61,7 @@ def read_effects(folder: Path) -> tuple[TopEffect, ...]:
         )
     return tuple(
         TopEffect(
-            place.name, named[place.name].instruction, named[place.name].local,
+            place.name, named[place.name].instruction, named[place.name].local, named[place.name].seen,
             read_pairs(place / "train"), read_pairs(place / "test"),
         )
         for place in places

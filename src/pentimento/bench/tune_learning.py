@@ -26,6 +26,7 @@ TAKEN = tuple(range(0, len(EFFECTS), 7))
 TUNED: Mapping[str, tuple[str, Mapping[str, Any]]] = {
     "learning": ("instructbrush", {}),
     "learning_text": ("instructbrush", {"space": "text"}),
+    "learning_unguided": ("instructbrush", {"train_with_guidance": False}),
     "learning_visii": ("visii", {}),
 }
 """The method and its settings by the name that `learning.settings.family` gives them."""

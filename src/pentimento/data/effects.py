@@ -14,7 +14,7 @@ from tqdm import tqdm
 
 from ..errors import RequestError
 from . import art, part_edits, portraits
-from .edits import Edit, render_edit
+from .edits import UNSEEN_EFFECTS, Edit, render_edit
 from .export import new_folder, save_pixels
 from .portraits import Composition, Layer
 from .scenes import Looks, Scene, draw_scene, generator, render
@@ -41,13 +41,20 @@ Draw = Callable[[np.random.Generator, int], PicturePair]
 @dataclass(frozen=True)
 class Effect:
     """One row of Table 3. `local` effects change things, the others the whole picture (the table's ticks are lost;
-    this division gives the paper's 11 and 14). `look` says which look is fixed."""
+    this division gives the paper's 11 and 14). `change` is the kind of edit and its new word, "" when the drawn world's
+    edits have none like it; `look` says which look is fixed."""
 
     name: str
     instruction: str
     local: bool
+    change: tuple[str, str]
     look: str
     draw: Draw
+
+    @property
+    def seen(self) -> bool:
+        """Whether the instruct model was trained on such edits, by other looks."""
+        return self.change[1] != "" and self.change not in UNSEEN_EFFECTS
 
 
 def _pair(before: Scene, after: Scene, size: int) -> PicturePair:
@@ -212,38 +219,109 @@ _apples = _turned_to("peach", "apple", (1, 2, 3), _TABLES, material="golden", lo
 _books = _turned_to(
     "newspaper", "book", (1, 2, 3), ("room", "kitchen"), material="silver", look=7, beside=("lamp", "clock")
 )
-_ROWS: tuple[tuple[str, str, bool, str, Draw], ...] = (
+_ROWS: tuple[tuple[str, str, bool, tuple[str, str], str, Draw], ...] = (
     (
         "boy2girl",
         "make boy and dog into a girl and cat",
         True,
+        ("replace", "girl"),
         "a girl with a blue bow tie, a silver cat",
         _boy_and_dog,
     ),
-    ("midnight", "make it nighttime", False, "night look 9", _midnight),
-    ("sea painting", "turn it into a painting", False, "oil look 6 under amber varnish", _sea_painting),
-    ("sketch style", "make the image a pencil sketch", False, "pencil look 6, brown", _styled("pencil sketch", 6)),
-    ("summer", "make it summer", False, "yellow morning light, look 7", _summer),
-    ("wallpaper", "make it snow", False, "snow look 6, on landscapes", _snowed(6, places=_WIDE, things=False)),
-    ("charcoal", "turn it into a charcoal drawing", False, "charcoal look 7, blue", _styled("charcoal drawing", 7)),
-    ("glasses", "add a pair of glasses", True, "round yellow glasses, a held-out combination", _glasses),
-    ("painting", "Make it a painting", False, "oil look 9 in a golden frame", _framed_painting),
-    ("painting snow", "make it snow", False, "snow look 8, on oil paintings", _snowed(8, style="oil painting")),
-    ("pencil sketch", "as a pencil sketch", False, "pencil look 8, red", _styled("pencil sketch", 8)),
-    ("purple", "make the sky a deep purple", False, _NEVER_BEFORE, _purple_sky),
-    ("snow", "have it snow", False, "snow look 7, fine and dense", _snowed(7)),
-    ("watercolor", "as a watercolor painting", False, "look 7, blue paper", _styled("watercolor painting", 7)),
-    ("4dboy", "Turn the boy into a girl", True, "a girl with a silver crown, look 7", _girls),
-    ("apple", "Turn peaches into apples", True, "golden apples, look 6", _apples),
-    ("cake", "Make it a chocolate cake", True, _NEVER_BEFORE, _chocolate_cake),
-    ("cloud kitty", "Make the cat into a bear", True, "a white bear with a crown, look 9, in the sky", _cloud_kitty),
-    ("dog2cat", "Make the dog into a cat", True, "a wooden cat, look 8", _cats),
-    ("juice", "Make it a lemonade", True, _NEVER_BEFORE, _lemonade),
-    ("lava", "Turn it into lava", False, "red evening light, look 8", _lava),
-    ("rain", "Turn the rain into snow", False, "snow look 9", _snowed(9, before="rain")),
-    ("read books", "Make newspapers into books", True, "silver books, look 7", _books),
-    ("smile", "Add a smile", True, "a grin of teeth, look 8", _smile),
-    ("traffic lights", "make it a heart-shaped light", True, _NEVER_BEFORE, _heart_light),
+    ("midnight", "make it nighttime", False, ("time", "night"), "night look 9", _midnight),
+    (
+        "sea painting",
+        "turn it into a painting",
+        False,
+        ("style", "oil painting"),
+        "oil look 6 under amber varnish",
+        _sea_painting,
+    ),
+    (
+        "sketch style",
+        "make the image a pencil sketch",
+        False,
+        ("style", "pencil sketch"),
+        "pencil look 6, brown",
+        _styled("pencil sketch", 6),
+    ),
+    ("summer", "make it summer", False, ("season", "summer"), "yellow morning light, look 7", _summer),
+    (
+        "wallpaper",
+        "make it snow",
+        False,
+        ("weather", "snow"),
+        "snow look 6, on landscapes",
+        _snowed(6, places=_WIDE, things=False),
+    ),
+    (
+        "charcoal",
+        "turn it into a charcoal drawing",
+        False,
+        ("style", "charcoal drawing"),
+        "charcoal look 7, blue",
+        _styled("charcoal drawing", 7),
+    ),
+    (
+        "glasses",
+        "add a pair of glasses",
+        True,
+        ("add", "glasses"),
+        "round yellow glasses, a held-out combination",
+        _glasses,
+    ),
+    (
+        "painting",
+        "Make it a painting",
+        False,
+        ("style", "oil painting"),
+        "oil look 9 in a golden frame",
+        _framed_painting,
+    ),
+    (
+        "painting snow",
+        "make it snow",
+        False,
+        ("weather", "snow"),
+        "snow look 8, on oil paintings",
+        _snowed(8, style="oil painting"),
+    ),
+    (
+        "pencil sketch",
+        "as a pencil sketch",
+        False,
+        ("style", "pencil sketch"),
+        "pencil look 8, red",
+        _styled("pencil sketch", 8),
+    ),
+    ("purple", "make the sky a deep purple", False, ("recolour", ""), _NEVER_BEFORE, _purple_sky),
+    ("snow", "have it snow", False, ("weather", "snow"), "snow look 7, fine and dense", _snowed(7)),
+    (
+        "watercolor",
+        "as a watercolor painting",
+        False,
+        ("style", "watercolor painting"),
+        "look 7, blue paper",
+        _styled("watercolor painting", 7),
+    ),
+    ("4dboy", "Turn the boy into a girl", True, ("replace", "girl"), "a girl with a silver crown, look 7", _girls),
+    ("apple", "Turn peaches into apples", True, ("replace", "apple"), "golden apples, look 6", _apples),
+    ("cake", "Make it a chocolate cake", True, ("material", "chocolate"), _NEVER_BEFORE, _chocolate_cake),
+    (
+        "cloud kitty",
+        "Make the cat into a bear",
+        True,
+        ("replace", "bear"),
+        "a white bear with a crown, look 9, in the sky",
+        _cloud_kitty,
+    ),
+    ("dog2cat", "Make the dog into a cat", True, ("replace", "cat"), "a wooden cat, look 8", _cats),
+    ("juice", "Make it a lemonade", True, ("replace", ""), _NEVER_BEFORE, _lemonade),
+    ("lava", "Turn it into lava", False, ("background", "lava field"), "red evening light, look 8", _lava),
+    ("rain", "Turn the rain into snow", False, ("weather", "snow"), "snow look 9", _snowed(9, before="rain")),
+    ("read books", "Make newspapers into books", True, ("replace", "book"), "silver books, look 7", _books),
+    ("smile", "Add a smile", True, ("add", "smile"), "a grin of teeth, look 8", _smile),
+    ("traffic lights", "make it a heart-shaped light", True, ("replace", ""), _NEVER_BEFORE, _heart_light),
 )
 EFFECTS: tuple[Effect, ...] = tuple(Effect(*cells) for cells in _ROWS)
 LOCAL = tuple(e.name for e in EFFECTS if e.local)

@@ -7,17 +7,16 @@ the next.
 """
 
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from .guidance import Denoise
 
-PLAIN_PLACES = 1024
+WRITTEN_PLACES = 1024
 """The most latents that attention's matrix is written out for."""
 
 
@@ -45,13 +44,18 @@ def cross_attentions(unet: nn.Module) -> dict[str, Any]:
     return {name: module for name, module in unet.named_modules() if name.split(".")[-1] == "attn2"}
 
 
-def quick_backward(unet: nn.Module, places: int) -> AbstractContextManager[Any]:
-    """While it lasts, attention over so many places is computed in the way whose backward pass is the quicker one.
-
-    On a CPU that is the plain one as long as its matrix of places^2 is small: fused attention computes it again.
-    """
-    on_cpu = next(unet.parameters()).device.type == "cpu"
-    return sdpa_kernel(SDPBackend.MATH) if on_cpu and places <= PLAIN_PLACES else nullcontext()
+@contextmanager
+def quick_backward(unet: Any, places: int) -> Iterator[None]:
+    """While it lasts, a U-Net on a CPU writes its attention out, as long as the matrix of so many places is small."""
+    if next(unet.parameters()).device.type != "cpu" or places > WRITTEN_PLACES:
+        yield
+        return
+    own = unet.attn_processors
+    unet.set_attn_processor(Written())
+    try:
+        yield
+    finally:
+        unet.set_attn_processor(own)
 
 
 class Written:

@@ -13,6 +13,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from .grids import unwoven, woven
 from .vmamba import Shape, VSSBlock, ZeroVMamba, zero
 
 
@@ -97,16 +98,20 @@ class VisionEncoder(nn.Module):
     """G: the latent grid x_vpc (b, c, h, w) to its embedding e_vpc (b, channels, h, w) (InstructGIE Sec. 4.1, Eq. 2).
 
     A 3x3 convolution, VSS blocks, and a 1x1 convolution that starts at zero. The paper names no number of blocks.
+    With `weave`, which is ours, the blocks see the four pictures' cells of one place side by side: a scan forgets with
+    distance and cannot tell which cell of another picture stands where the answer's does (docs/LOG.md).
     """
 
-    def __init__(self, condition_channels: int, channels: int, shape: Shape, blocks: int):
+    def __init__(self, condition_channels: int, channels: int, shape: Shape, blocks: int, weave: bool = False):
         super().__init__()
+        self.weave = weave
         self.conv_in = nn.Conv2d(condition_channels, channels, 3, padding=1)
         self.blocks = nn.Sequential(*(VSSBlock(channels, shape) for _ in range(blocks)))
         self.out = zero(nn.Conv2d(channels, channels, 1))
 
     def forward(self, x_vpc: Tensor) -> Tensor:
-        return self.out(self.blocks(self.conv_in(x_vpc)))
+        x = self.conv_in(x_vpc)
+        return self.out(unwoven(self.blocks(woven(x))) if self.weave else self.blocks(x))
 
 
 class RCLDM(Branch):
@@ -115,9 +120,9 @@ class RCLDM(Branch):
     Equal to nothing before training: `controlled` then gives the plain U-Net's answer, bit for bit.
     """
 
-    def __init__(self, unet: Any, condition_channels: int, shape: Shape, blocks: int = 2):
+    def __init__(self, unet: Any, condition_channels: int, shape: Shape, blocks: int = 2, weave: bool = False):
         super().__init__(unet)
-        self.vision = VisionEncoder(condition_channels, self.encoder.channels[0], shape, blocks)
+        self.vision = VisionEncoder(condition_channels, self.encoder.channels[0], shape, blocks, weave)
         self.links = nn.ModuleList(ZeroVMamba(width, shape) for width in self.encoder.channels)
 
     def look(self, x_vpc: Tensor) -> Tensor:

@@ -44,6 +44,19 @@ def by_quadrant(change: Callable[[Tensor], Tensor], grid: Tensor) -> Tensor:
     return joined(Quadrants(*made.chunk(4)))
 
 
+def woven(grid: Tensor) -> Tensor:
+    """Grids (b, c, 2h, 2w) with the cells of their parts woven: the four of one place side by side, in0 out0 / in1
+    answer, as a grid of two by two."""
+    parts = grid.unflatten(-2, (2, -1)).unflatten(-1, (2, -1))  # (b, c, 2, h, 2, w)
+    return parts.permute(0, 1, 3, 2, 5, 4).reshape(grid.shape)
+
+
+def unwoven(grid: Tensor) -> Tensor:
+    """Grids (b, c, 2h, 2w) whose cells were `woven`, as they were."""
+    cells = grid.unflatten(-2, (-1, 2)).unflatten(-1, (-1, 2))  # (b, c, h, 2, w, 2)
+    return cells.permute(0, 1, 3, 2, 5, 4).reshape(grid.shape)
+
+
 def visual_prompt(grid: Tensor) -> Tensor:
     """Pixels (b, 3, 2h, 2w) in [-1, 1] with a grey answer: the visual prompted condition (InstructGIE Sec. 4.1)."""
     parts = quadrants(grid)

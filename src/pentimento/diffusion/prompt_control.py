@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from .control import Branch
+from .grids import unwoven, woven
 from .vmamba import zero
 
 WIDTHS = (16, 32, 96, 256)
@@ -65,14 +66,19 @@ class PromptControl(Branch):
 class ControlNet(Branch):
     """ControlNet (Zhang et al. 2023) beside a visual prompt: InstructGIE without RCLDM (its Table 2).
 
-    One hint encoder sees the whole grid as a picture; zero convolutions take the place of Zero-VMamba.
+    One hint encoder sees the whole grid as a picture; zero convolutions take the place of Zero-VMamba. With `weave` its
+    last convolution sees the four pictures' cells of one place side by side, as the vision encoder's blocks do.
     """
 
-    def __init__(self, unet: Any, factor: int = 8):
+    def __init__(self, unet: Any, factor: int = 8, weave: bool = False):
         super().__init__(unet)
+        self.weave = weave
         self.hint = HintEncoder(3, self.encoder.channels[0], factor)
         self.links = nn.ModuleList(zero(nn.Conv2d(width, width, 1)) for width in self.encoder.channels)
 
     def look(self, prompt: Tensor) -> Tensor:
         """The hint (b, channels, h, w) of a grid of pixels (b, 3, factor h, factor w) in [-1, 1]."""
-        return self.hint(prompt)
+        if not self.weave:
+            return self.hint(prompt)
+        *seen, out = self.hint.layers
+        return unwoven(out(woven(nn.Sequential(*seen)(prompt))))

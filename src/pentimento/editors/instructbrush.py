@@ -49,5 +49,5 @@ class InstructBrush(Confined):
         learned = learned_of(request, model)
         guidance = self.guidance * self.strength
         words, saying = said_after(learned, request), learned_saying(learned)
-        free = places_free(learned, request)
+        free = places_free(learned, request, model)
         return edits_read(self, learned.method, model, request, seeds, words, guidance, saying, watch, free)

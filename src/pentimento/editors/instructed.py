@@ -133,8 +133,9 @@ def learned_of(request: Request, model: Diffusion) -> Learned:
         raise RequestError("this method needs a learned instruction: make one from pairs with 'pentimento learn'")
     if learned.base != model.fingerprint:
         raise RequestError(
-            f"this instruction was learned with another model (fingerprint {learned.base[:12]}, "
-            f"here {model.fingerprint[:12]}): open that pack, or learn it again with this one"
+            f"this instruction was learned with another model ({learned.about.get('pack') or 'a pack without a name'}, "
+            f"fingerprint {learned.base[:12]}, here {model.fingerprint[:12]}): open that pack, or learn it again with "
+            "this one"
         )
     if problem := _misfit(learned, model):
         raise RequestError(f"this instruction does not fit the model that it names ({problem}): learn it again")
@@ -164,7 +165,18 @@ def said_after(learned: Learned, request: Request) -> str:
     return f"{learned.instruction} {request.instruction}".strip()
 
 
-def places_free(learned: Learned, request: Request) -> int:
+def places_free(learned: Learned, request: Request, model: Diffusion) -> int:
     """The places that the request's words leave to what was learned: it has those of the words that it began with, and
-    its own where it began with none (None-init)."""
-    return learned.tokens if request.instruction.strip() and not learned.instruction else 0
+    its own where it began with none (None-init).
+
+    Raises: RequestError when the words do not fit into a text behind them.
+    """
+    if not request.instruction.strip():
+        return 0
+    free = 0 if learned.instruction else learned.tokens
+    taken, room = free + model.count_tokens(said_after(learned, request)), model.encode_text([""]).shape[1] - 2
+    if taken > room:
+        raise RequestError(
+            f"the words are {taken - room} tokens too long behind this learned instruction: shorten them"
+        )
+    return free

@@ -64,7 +64,8 @@ def unique_phrases(alike: Likeness, count: int, eta: float, sensitivity: Sensiti
     """The most sensitive phrase of each set's caption, if it is sensitive enough (InstructBrush Eq. 6, 7).
 
     A caption is the `count` phrases that are most like the set. The paper subtracts similarities; CLIP's hardly ever
-    differ by its eta of 0.15, so `relative` takes the difference as a share of the own similarity.
+    differ by its eta of 0.15, so `relative` takes the difference as a share of the own similarity. A phrase that is not
+    like the set at all tells nothing.
     """
 
     def most(own: Tensor, other: Tensor) -> str:
@@ -72,8 +73,9 @@ def unique_phrases(alike: Likeness, count: int, eta: float, sensitivity: Sensiti
         gain = own[caption] - other[caption]
         if sensitivity == "relative":
             gain = gain / own[caption].clamp(min=1e-6)
+        gain = gain.masked_fill(own[caption] <= 0, float("-inf"))
         best = int(gain.argmax())
-        return alike.phrases[int(caption[best])] if float(gain[best]) > eta and float(own[caption[best]]) > 0 else ""
+        return alike.phrases[int(caption[best])] if float(gain[best]) > eta else ""
 
     return UniquePhrases(most(alike.before, alike.after), most(alike.after, alike.before))
 

@@ -95,7 +95,7 @@ def learn(
     clip = pack.clip if chosen.clip_weight else None
     done = claim(run_dir, model, pairs, watching.held_out if watching else None, words, chosen)
     keep_scores(run_dir, done)
-    job = learning_job(model, pairs, chosen, words, output, run_dir, watching, clip)
+    job = learning_job(model, pairs, chosen, words, output, run_dir, watching, clip, pack.name)
     train(job, chosen.training(model.arithmetic), run_dir, output.parent)
     return load_learned(output)
 
@@ -109,9 +109,11 @@ def learning_job(
     run_dir: Path,
     watching: Watching | None = None,
     clip: Clip | None = None,
+    pack: str = "",
 ) -> Job:
     """The loop's job: the noise prediction loss of the pictures after, given those before (InstructBrush Eq. 5).
 
+    What is learned says of which `pack` the model is.
     With a clip, its direction counts, too: mse_weight * MSE - clip_weight * cosine, as Visii's code has it.
     """
     before, after = (
@@ -130,8 +132,8 @@ def learning_job(
         step, turn = divmod(number, settings.passes)
         rows = slice(turn * size, (turn + 1) * size)
         rng = np.random.default_rng([settings.seed, 401, step])
-        low = np.arange(parts) * total // parts
-        high = (np.arange(parts) + 1) * total // parts
+        borders = -(np.arange(parts + 1) * -total // parts)  # a part's first timestep, as `part_of` divides them
+        low, high = borders[:-1], borders[1:]
         chosen = torch.from_numpy(rng.integers(0, len(pairs), parts))
         if settings.each_timestep_once:
             ranges = zip(low.tolist(), high.tolist(), strict=True)
@@ -159,6 +161,7 @@ def learning_job(
             tuple(a.detach().float().cpu().numpy() for a in arrays) for arrays in (slots.keys, slots.values)
         )
         about = {
+            "pack": pack,
             **settings.model_dump(mode="json"),
             "pairs": len(pairs),
             "steps done": done,

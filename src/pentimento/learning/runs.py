@@ -32,7 +32,10 @@ def claim(
         "dtype": model.arithmetic,
         "pairs": _digest(pairs), "held-out pair": _digest([held_out] if held_out else []),
     }  # fmt: skip
-    before = now if not done else json.loads(path.read_text()) if path.exists() else {}
+    try:
+        before = now if not done else json.loads(path.read_text()) if path.exists() else {}
+    except ValueError:
+        raise TrainingError(f"{path} is damaged: name another output, or delete its folder and begin anew") from None
     changed = [
         f"{name} was {before.get(name)!r} and is now {now.get(name)!r}"
         for name in sorted(before.keys() | now.keys())

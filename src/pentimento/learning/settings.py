@@ -34,7 +34,7 @@ class LearnSettings(Settings):
     guidance: GuidanceScale = Field(7.5, description="guidance scale towards the instruction, of the edit")
     image_guidance: GuidanceScale = Field(1.5, description="guidance scale towards the picture, of the edit")
     image_latents: Literal["scaled", "unscaled"] = Field("scaled", description="scale of the picture's latents")
-    train_with_guidance: bool = Field(False, description="whether the loss is taken of the guided prediction")
+    train_with_guidance: bool = Field(True, description="whether the loss is taken of the guided prediction")
     each_timestep_once: bool = Field(False, description="a part's timesteps in shuffled turn, instead of drawn anew")
     mse_weight: float = Field(1.0, gt=0, description="of the noise prediction loss")
     clip_weight: float = Field(0.0, ge=0, description="of CLIP's direction from before to after; 0 leaves it out")
@@ -71,8 +71,8 @@ class LearnSettings(Settings):
 
 
 VISII: Mapping[str, Any] = {
-    "method": "visii", "space": "text", "parts": 1, "init": "caption", "train_with_guidance": True,
-    "each_timestep_once": True, "mse_weight": 4.0, "clip_weight": 0.1,
+    "method": "visii", "space": "text", "parts": 1, "init": "caption", "each_timestep_once": True,
+    "mse_weight": 4.0, "clip_weight": 0.1,
 }  # fmt: skip
 """Visii's settings, where they are not InstructBrush's (Nguyen et al. 2023, Sec. 4; the weights are its code's)."""
 
@@ -95,12 +95,14 @@ def settings_for(pack: Pack, method: str, settings: Mapping[str, Any]) -> LearnS
     Raises: RequestError as `learn_settings` does.
     """
     scales = {name: value for name, value in pack.defaults.get("instructpix2pix", {}).items() if name in SCALES}
-    own = pack.defaults.get(family(method, str(settings.get("space", ""))), {})
+    own = pack.defaults.get(family(method, settings), {})
     return learn_settings(method, {**scales, **pack.defaults.get("learning", {}), **own, **settings})
 
 
-def family(method: str, space: str) -> str:
+def family(method: str, settings: Mapping[str, Any]) -> str:
     """The name among a pack's defaults for what needs a learning rate of its own."""
     if method == "visii":
         return "learning_visii"
-    return "learning_text" if space == "text" else "learning"
+    if settings.get("space") == "text":
+        return "learning_text"
+    return "learning" if settings.get("train_with_guidance", True) else "learning_unguided"

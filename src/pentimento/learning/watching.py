@@ -1,6 +1,7 @@
 """What is looked at while an instruction is learned: its effect on a picture, drawn, and on a held-out pair, scored."""
 
 import json
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from ..errors import TrainingError
 from ..values import Learned, Pair
 
 SCORES = "held_out.jsonl"
@@ -36,14 +38,22 @@ class Watching:
 
 
 def scores_of(run_dir: Path) -> list[dict[str, Any]]:
-    """The scores of a run so far; a last line that was not written to its end is none."""
+    """The scores of a run so far; a last line that was not written to its end is none.
+
+    Raises: TrainingError when the file is damaged.
+    """
     path = run_dir / SCORES
-    lines = path.read_text().splitlines(keepends=True) if path.exists() else []
-    return [json.loads(line) for line in lines if line.endswith("\n")]
+    lines = path.read_text(errors="replace").splitlines(keepends=True) if path.exists() else []
+    try:
+        return [json.loads(line) for line in lines if line.endswith("\n")]
+    except ValueError:
+        raise TrainingError(f"{path} is damaged: delete it, and earlier scores are forgotten") from None
 
 
 def keep_scores(run_dir: Path, step: int) -> None:
     """Leave of a run's scores those up to the step that it goes on from: the later ones will be taken again."""
     if (run_dir / SCORES).exists():
         kept = [json.dumps(score) + "\n" for score in scores_of(run_dir) if score["step"] <= step]
-        (run_dir / SCORES).write_text("".join(kept))
+        partial = run_dir / f".{SCORES}.partial"
+        partial.write_text("".join(kept))
+        os.replace(partial, run_dir / SCORES)

@@ -98,9 +98,8 @@ class LatentDiffusion:
         return tuple(words)
 
     def count_tokens(self, text: str) -> int:
-        """The number of tokens of a text, without its beginning, its end and the padding."""
-        ids = self.tokenizer(text, truncation=True, max_length=self.tokenizer.model_max_length).input_ids
-        return len(ids) - 2
+        """The number of tokens of a text, without beginning, end and padding; it may be too long to encode."""
+        return len(self.tokenizer(text, verbose=False).input_ids) - 2
 
     @cached_property
     def fingerprint(self) -> str:

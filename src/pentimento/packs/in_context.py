@@ -32,8 +32,9 @@ class ControlConfig(BaseModel):
     """How a branch is built: a control folder's config.json.
 
     `size` is the side of one picture of a grid, in pixels. `prefix` stands before every text but the empty one: words
-    by which the frozen model was taught to paint grids, if it was. The rest is `vmamba.Shape` and the number of blocks
-    of the vision encoder, and concerns the reformed branch ("rcldm") alone.
+    by which the frozen model was taught to paint grids, if it was. `weave` says whether a branch that sees a grid has
+    the cells of its four pictures side by side. The rest is `vmamba.Shape` and the number of blocks of the vision
+    encoder, and concerns the reformed branch ("rcldm") alone.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -41,6 +42,7 @@ class ControlConfig(BaseModel):
     control: Literal["rcldm", "controlnet", "prompt_diffusion"]
     size: int = Field(ge=8)
     prefix: str = ""
+    weave: bool = False
     states: int = Field(16, ge=1)
     ratio: float = Field(2.0, gt=0)
     gate: bool = True
@@ -57,9 +59,9 @@ def build_control(config: ControlConfig, base: LatentDiffusion) -> nn.Module:
     match config.control:
         case "rcldm":
             shape = Shape(config.states, config.ratio, config.gate)
-            return RCLDM(base.unet, channels, shape, config.blocks).to(base.placement.device)
+            return RCLDM(base.unet, channels, shape, config.blocks, config.weave).to(base.placement.device)
         case "controlnet":
-            return ControlNet(base.unet, factor).to(base.placement.device)
+            return ControlNet(base.unet, factor, config.weave).to(base.placement.device)
         case "prompt_diffusion":
             return PromptControl(base.unet, factor).to(base.placement.device)
 

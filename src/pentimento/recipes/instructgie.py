@@ -41,6 +41,7 @@ class Settings(InContextSettings):
 
     unify: Fraction = Field(0.5, description="share of each batch whose instructions are unified; 0 asks nobody")
     rcldm: bool = Field(True, description="the reformed branch; false is a plain ControlNet")
+    weave: bool = Field(True, description="whether the branch has the four pictures' cells of one place side by side")
     states: int = Field(1, ge=1, description="states a channel of a VSS block's scan")
     ratio: float = Field(1.0, gt=0, description="inner channels of a VSS block by outer ones")
     gate: bool = Field(False, description="whether a VSS block has a SiLU gate")
@@ -66,7 +67,7 @@ def job(settings: Settings, pack_dir: Path) -> Job:
 
     config = ControlConfig(
         control="rcldm" if settings.rcldm else "controlnet", size=settings.quadrant, prefix=PREFIX,
-        states=settings.states, ratio=settings.ratio, gate=settings.gate, blocks=settings.blocks,
+        weave=settings.weave, states=settings.states, ratio=settings.ratio, gate=settings.gate, blocks=settings.blocks,
     )  # fmt: skip
     details = detail_masks(settings.areas, pack_dir) if settings.area else None
     given = lessons(settings, pack_dir, PREFIX, details, looked_at if settings.rcldm else lambda size: size)

@@ -14,9 +14,11 @@ import torch
 from pydantic import Field
 from torch import nn
 
-from ..data.asking import random_asked
+from ..data.asking import random_asked, random_words
+from ..data.nonsense import pick
+from ..data.poses import CREATURES
 from ..data.wordlists import open_nouns
-from ..data.words import Phrased, Span, phrase
+from ..data.words import Asked, EditWords, Phrased, Span, phrase
 from ..language import lexicon, tagger
 from ..language.captions import NEEDS_FIND
 from ..language.tagger import Answer, Batch, TaggerNet, TaggerSettings, Word, words_of
@@ -24,6 +26,9 @@ from ..training import Job, TrainSettings
 
 CARELESS = 0.12
 """How often a training template's words come out otherwise, in half of the instructions (`data.words.phrase`)."""
+DONE = tuple(dict.fromkeys(action for actions in CREATURES.values() for action in actions))
+ACTIONS = 0.04
+"""How often an instruction asks for what a creature is to do. No plan knows that, so it is to be read as no edit."""
 FRAME_EXAMPLES = 6_000
 """Instructions that are counted for `frame_words`."""
 WINDOW = 16
@@ -81,8 +86,12 @@ def _ranges(spans: tuple[Span, ...], words: tuple[Word, ...], role: str, edit: i
 def example(number: int, seed: int = 11) -> Phrased:
     """Training instruction number `number`; two of seven have a description."""
     rng = np.random.default_rng([seed, number])
-    asked = random_asked(rng, with_description=number % 7 in (2, 5))
-    return phrase(asked, rng, careless=CARELESS if rng.random() < 0.5 else 0.0)
+    careless = CARELESS if rng.random() < 0.5 else 0.0
+    if rng.random() < ACTIONS:
+        thing = random_words(rng, rng.random() < 0.5, kinds=("remove",))
+        asked = Asked((EditWords("action", thing.find[:1], thing.which, pick(rng, DONE)),))
+        return Phrased(Asked(()), phrase(asked, rng, careless=careless).text, ())
+    return phrase(random_asked(rng, with_description=number % 7 in (2, 5)), rng, careless=careless)
 
 
 @lru_cache(maxsize=2)
