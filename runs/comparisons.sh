@@ -21,34 +21,40 @@ PYTHON=${PYTHON:-python}
 # As in runs/miniature.sh.
 export GLIBC_TUNABLES=${GLIBC_TUNABLES:-glibc.malloc.hugetlb=1:glibc.malloc.mmap_max=0:glibc.malloc.trim_threshold=100000000000:glibc.malloc.top_pad=268435456}
 
-seen() { # REPORT [RECIPE]: the images that a run has seen, of reports by recipe the last one's; an error if broken off
+seen() { # REPORT [RECIPE]: the images that a run has seen, of reports by recipe all of its runs; an error if broken off
     "$PYTHON" - "$@" <<'END'
 import json, sys
 report = json.load(open(sys.argv[1]))
-report = report[sys.argv[2]][-1] if sys.argv[2:] else report
-if not report["finished"]:
+runs = report[sys.argv[2]] if sys.argv[2:] else [report]
+if not runs[-1]["finished"]:
     sys.exit(f"{sys.argv[1]} tells of a run that was broken off: go on with it by the same command")
-print(report["images"])
+print(sum(run["images"] for run in runs))
 END
 }
 
 GRIDS=${GRIDS:-$(seen "$PACK/reports.json" instructgie)} # of four pictures each
 
-train() { # NAME RECIPE COMPONENT OPTION...: beside a copy of the pack without that component
-    local beside="$RUNS/$1/pack"
-    if [ ! -d "$KEPT/$1" ]; then
-        [ -d "$beside" ] || { mkdir -p "$beside" && cp -r "$PACK"/* "$beside" && rm -rf "${beside:?}/$3"; }
+train() { # NAME RECIPE COMPONENT IMAGES OPTION...: beside a copy of the pack without that component
+    local beside="$RUNS/$1/pack" kept="$KEPT/.$1.partial"
+    if [ -d "$KEPT/$1" ]; then
+        [ "$(seen "$KEPT/$1/report.json")" = "$4" ] || { echo "$KEPT/$1 has seen other than $4 images: delete it" >&2; exit 1; }
+    else
+        if [ ! -d "$beside" ]; then
+            rm -rf "$beside.partial" && mkdir -p "$beside.partial" && cp -r "$PACK"/* "$beside.partial"
+            rm -rf "${beside:?}.partial/$3" && mv "$beside.partial" "$beside"
+        fi
         "$PYTHON" -m pentimento train "$2" --pack-dir "$beside" --run-dir "$RUNS/$1/run" \
-            --set "workers=${WORKERS:-0}" "${@:4}"
+            --set "workers=${WORKERS:-0}" --set "images=$4" "${@:5}"
         seen "$RUNS/$1/run/report.json" > /dev/null # asked to stop, the trainer exports and says that all is well
-        mkdir -p "$KEPT" && cp -r "$beside/$3" "$KEPT/$1.partial" && mv "$KEPT/$1.partial" "$KEPT/$1"
+        rm -rf "$kept" && mkdir -p "$KEPT" && cp -r "$beside/$3" "$kept"
+        cp "$RUNS/$1/run/report.json" "$kept" && mv "$kept" "$KEPT/$1"
     fi
 }
 compare() { # RECIPE: painters of the answer alone, so on four times as many
-    train "$1" "$1" "$1" --set "images=$((4 * GRIDS))"
+    train "$1" "$1" "$1" $((4 * GRIDS))
 }
 ablate() { # NAME SETTING
-    train "$1" instructgie incontext --set "images=$GRIDS" --set "areas=${AREAS:-panoptic}" --set "$2"
+    train "$1" instructgie incontext "$GRIDS" --set "areas=${AREAS:-panoptic}" --set "$2"
 }
 
 compare prompt_diffusion

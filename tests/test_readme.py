@@ -148,7 +148,8 @@ name=$4
 [ ! -e "$6/$name" ] || exit 3  # it would go on from there
 mkdir -p "$6/$name" "$8"
 echo '{}' > "$6/$name/config.json"
-echo "{\\"finished\\": ${FINISHED:-true}, \\"images\\": 24}" > "$8/report.json"
+images=$(echo "$*" | grep -o "images=[0-9]*")
+echo "{\\"finished\\": ${FINISHED:-true}, \\"images\\": ${images#*=}}" > "$8/report.json"
 """
 COMPARED = ("prompt_diffusion", "instruct_in_context", *(one.folder for one in ABLATIONS))
 
@@ -160,7 +161,7 @@ def comparisons(folder: Path, finished: bool = True, **variables: str) -> subpro
     for component in ("incontext", "judge"):
         (folder / "pack" / component / "config.json").write_text("{}")
     stretch = read_json(ROOT / "src/pentimento/packs/miniature/reports.json")["instructgie"][-1]
-    stretches = [{**stretch, "finished": False}, {**stretch, "finished": finished, "images": 4800}]
+    stretches = [{**stretch, "finished": False, "images": 800}, {**stretch, "finished": finished, "images": 4000}]
     (folder / "pack" / "reports.json").write_text(json.dumps({"instructgie": stretches}))
     shutil.copy(ROOT / "runs" / "comparisons.sh", folder / "runs")
     (folder / "python").write_text(TRAINER)
@@ -182,8 +183,11 @@ def test_the_comparisons_are_trained_on_equal_picture_area_and_make_a_pack(tmp_p
     assert not any("--minutes" in call for call in calls)
     pack = tmp_path / "runs/comparisons/pack"
     assert "judge" in read_manifest(pack / "manifest.json").roles and (pack / "prompt_diffusion").is_dir()
+    (tmp_path / "comparisons" / ".without-sam.partial" / "left over").mkdir(parents=True)
     assert comparisons(tmp_path).returncode == 0  # nothing is trained again
     assert len((tmp_path / "calls").read_text().splitlines()) == len(calls)
+    unequal = comparisons(tmp_path, GRIDS="5000")
+    assert unequal.returncode and "prompt_diffusion has seen other than 20000 images" in unequal.stderr
 
 
 def test_a_run_that_was_broken_off_is_nothing_to_compare_with(tmp_path: Path) -> None:

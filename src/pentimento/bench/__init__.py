@@ -160,6 +160,8 @@ def _chosen(only: Sequence[str], there: Sequence[str], what: str) -> None:
 
 
 def _written(path: Path, report: dict[str, Any]) -> dict[str, Any]:
+    from .table import write_whole
+
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+    write_whole(path, json.dumps(report, indent=1) + "\n")
     return report

@@ -252,8 +252,8 @@ class Log:
 
 
 def write_whole(path: Path, text: str) -> None:
-    """Write a text file so that it appears whole or not at all."""
-    partial = path.with_name(f".{path.name}.partial")
+    """Write a text file so that it appears whole or not at all, whoever else writes it."""
+    partial = _partial(path)
     partial.write_text(text, encoding="utf-8")
     os.replace(partial, path)
 
@@ -261,6 +261,10 @@ def write_whole(path: Path, text: str) -> None:
 def save_picture(path: Path, picture: Image.Image) -> None:
     """Write a PNG so that it appears whole or not at all, and its folder before it."""
     path.parent.mkdir(exist_ok=True)
-    partial = path.with_name(f".{path.name}.partial")
+    partial = _partial(path)
     picture.convert("RGB").save(partial, "PNG")
     os.replace(partial, path)
+
+
+def _partial(path: Path) -> Path:
+    return path.with_name(f".{path.name}.{os.getpid()}.partial")
