@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -74,7 +74,9 @@ class ToyAutoencoder:
 
 @dataclass(frozen=True, eq=False)
 class ToyDiffusion:
-    """`calls` counts the rows that the network was asked for: the cost of an edit."""
+    """`calls` counts the rows that the network was asked for: the cost of an edit. A text has `tokens`."""
+
+    tokens: ClassVar[int] = TOKENS
 
     unet: UNet2DConditionModel = field(default_factory=denoiser_network)
     autoencoder: Any = field(default_factory=ToyAutoencoder)
@@ -89,13 +91,17 @@ class ToyDiffusion:
 
     def encode_text(self, texts: Sequence[str]) -> Tensor:
         states = [
-            torch.randn(TOKENS, WIDTH, generator=torch.Generator().manual_seed(sum(text.encode()) + 1000 * len(text)))
+            torch.randn(
+                self.tokens, WIDTH, generator=torch.Generator().manual_seed(sum(text.encode()) + 1000 * len(text))
+            )
             for text in texts
         ]
         return torch.stack(states)
 
     def words(self, text: str) -> tuple[Word, ...]:
-        return tuple(Word(word, place, place + 1) for place, word in enumerate(text.split()[: TOKENS - 2], start=1))
+        return tuple(
+            Word(word, place, place + 1) for place, word in enumerate(text.split()[: self.tokens - 2], start=1)
+        )
 
     def denoise(self, x: Tensor, t: Tensor, text: Tensor) -> Tensor:
         self.calls.append(len(x))
@@ -103,6 +109,12 @@ class ToyDiffusion:
 
     def same_texts(self) -> AbstractContextManager[Any]:
         return Kept(self.unet)
+
+
+class Wordy(ToyDiffusion):
+    """Reads longer texts: there is room for words behind a learned instruction."""
+
+    tokens: ClassVar[int] = 12
 
 
 @dataclass(frozen=True, eq=False)
@@ -192,7 +204,7 @@ class ToyPack:
 
     @cached_property
     def instruct(self) -> ToyDiffusion:
-        return ToyDiffusion(denoiser_network(in_channels=2 * CHANNELS, seed=2))
+        return Wordy(denoiser_network(in_channels=2 * CHANNELS, seed=2))
 
     @cached_property
     def inpaint(self) -> ToyDiffusion:

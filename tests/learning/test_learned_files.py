@@ -11,7 +11,7 @@ from pentimento.editors import EDITORS
 from pentimento.errors import RequestError
 from pentimento.learned import load_learned, save_learned
 from pentimento.values import Learned, Request
-from toy import TOKENS, ToyPack, toy_learned, toy_picture
+from toy import ToyPack, Wordy, toy_learned, toy_picture
 
 BRUSH, VISII = toy_learned(), toy_learned("visii")
 LACKING = {name: value for name, value in BRUSH.about.items() if name != "guidance"}
@@ -62,7 +62,7 @@ def wide(array: np.ndarray) -> np.ndarray:
 
 def long(learned: Learned) -> dict[str, Any]:
     return {
-        name: tuple(np.concatenate([array, array], axis=1) for array in getattr(learned, name))
+        name: tuple(np.concatenate([array] * 4, axis=1) for array in getattr(learned, name))
         for name in ("keys", "values")
     }
 
@@ -74,8 +74,8 @@ def long(learned: Learned) -> dict[str, Any]:
         (replace(BRUSH, keys=(wide(BRUSH.keys[0]), *BRUSH.keys[1:])), "numbers of the widths"),
         (replace(BRUSH, values=(wide(BRUSH.values[0]), *BRUSH.values[1:])), "numbers of the widths"),
         (replace(VISII, values=(wide(VISII.values[0]),)), "numbers of the widths"),
-        (replace(BRUSH, **long(BRUSH)), f"6 tokens, where a text has room for {TOKENS - 2}"),
-        (replace(VISII, **long(VISII)), f"6 tokens, where a text has room for {TOKENS - 2}"),
+        (replace(BRUSH, **long(BRUSH)), f"{Wordy.tokens} tokens, where a text has room for {Wordy.tokens - 2}"),
+        (replace(VISII, **long(VISII)), f"{Wordy.tokens} tokens, where a text has room for {Wordy.tokens - 2}"),
     ],
 )
 def test_an_instruction_that_does_not_fit_into_the_model_is_refused(learned: Learned, named: str) -> None:

@@ -19,7 +19,18 @@ from pentimento.learned import load_learned, save_learned
 from pentimento.learning import LearnSettings, learn, learn_settings, settings_for
 from pentimento.learning.instruction import Batch, in_turn, learning_job, predicted
 from pentimento.values import Learned, Pair, Request
-from toy import CHANNELS, TOKENS, WIDTH, ToyDiffusion, ToyPack, denoiser_network, toy_learned, toy_mask, toy_picture
+from toy import (
+    CHANNELS,
+    TOKENS,
+    WIDTH,
+    ToyDiffusion,
+    ToyPack,
+    Wordy,
+    denoiser_network,
+    toy_learned,
+    toy_mask,
+    toy_picture,
+)
 
 PAIRS = [Pair(toy_picture(seed=i), toy_picture(seed=10 + i)) for i in range(3)]
 WORDS = "make it snow"
@@ -112,10 +123,10 @@ def test_the_guided_prediction_in_the_loss_is_the_samplers_own(tmp_path: Path, s
 
 def test_without_words_the_padding_of_the_empty_text_is_the_beginning(tmp_path: Path) -> None:
     model = ToyPack().instruct
-    job = job_of(ToyPack(), tmp_path, words="", space="text", instruction="", tokens=10)
+    job = job_of(ToyPack(), tmp_path, words="", space="text", instruction="", tokens=20)
     (states,) = job.model.slots().values
-    assert states.shape[1] == TOKENS - 2
-    assert torch.equal(states[0], model.encode_text([""])[0, 1 : TOKENS - 1])
+    assert states.shape[1] == Wordy.tokens - 2
+    assert torch.equal(states[0], model.encode_text([""])[0, 1 : Wordy.tokens - 1])
 
 
 def test_a_run_that_was_broken_off_ends_with_the_same_numbers(tmp_path: Path) -> None:
@@ -190,7 +201,7 @@ def test_words_can_be_said_after_a_learned_instruction() -> None:
 def test_words_that_have_no_room_behind_a_learned_instruction_are_refused(began: str) -> None:
     editor = EDITORS["instructbrush"](pack=ToyPack(), steps=1)
     learned = toy_learned(words=began)
-    room = TOKENS - 2 - (1 if began else learned.tokens)
+    room = Wordy.tokens - 2 - (1 if began else learned.tokens)
     editor(Request(toy_picture(), "x " * room, learned=learned))
     with pytest.raises(RequestError, match="1 tokens too long"):
         editor(Request(toy_picture(), "x " * (room + 1), learned=learned))
