@@ -415,13 +415,14 @@ def train(
     run_dir: Annotated[Path | None, typer.Option(help="Log, samples and checkpoint; default runs/RECIPE.")] = None,
     pack_dir: Annotated[Path | None, typer.Option(help="The pack to write to; default runs/miniature.")] = None,
     minutes: Annotated[float | None, typer.Option(min=0, help="Stop after so many minutes, to go on later.")] = None,
+    preset: Annotated[str, typer.Option(help="Settings to begin with: paper, for instructgie.")] = "",
     settings: SetOption = None,
 ) -> None:
     """Train one model of a pack; the same command goes on where a run was broken off."""
     from . import recipes
     from .settings import assignments
 
-    recipes.run(recipe, assignments(settings or ()), run_dir, pack_dir, minutes)
+    recipes.run(recipe, assignments(settings or ()), run_dir, pack_dir, minutes, preset)
 
 
 @app.command()
@@ -460,6 +461,7 @@ def bench(
     instructedit, instructedit-table1                     InstructEdit
     instructbrush-table1, -table2, -table4                InstructBrush
     instructgie-table1, -table2                           InstructGIE
+    erf                                                   what an encoder sees of a picture (InstructGIE Fig. 3)
     pack, judge                                           every model by itself
     tune, card                                            choose the pack's defaults; its card's figures
 

@@ -25,6 +25,7 @@ from pentimento.recipes import (
     instruct_in_context,
     instructgie,
     prompt_diffusion,
+    run,
     text_to_image,
     visual_prompts,
 )
@@ -205,9 +206,30 @@ def test_a_trained_branch_is_exported_sealed_and_loaded_with_the_same_answers(
         model.prompted(pixels[..., :-2])
 
 
+@pytest.mark.parametrize("name", RECIPES)
+def test_a_set_that_was_made_is_trained_on_like_a_drawn_one(name: str, folder: Path) -> None:
+    drawn = drawn_prompts(folder / "data", 8, SIDE, 0)
+    given = {**(ALONE if name == "instructgie" else {})}
+    made = job(name, folder, prompts=drawn.folder, groups=1, **given)
+    assert torch.equal(made.batch(0, 4).latents, job(name, folder, **given).batch(0, 4).latents)
+    with pytest.raises(TrainingError, match=f"set quadrant={SIDE}"):
+        job(name, folder, prompts=drawn.folder, quadrant=2 * SIDE, **given)
+    with pytest.raises(TrainingError, match="holds no finished visual prompts"):
+        job(name, folder, prompts=folder, **given)
+
+
+def test_masks_of_the_drawn_world_are_not_asked_for_pictures_that_were_made(folder: Path) -> None:
+    with pytest.raises(TrainingError, match="areas=drawn knows masks of drawn visual prompts alone"):
+        job("instructgie", folder, **{**ALONE, "area": 1, "prompts": folder})
+
+
 def test_the_papers_settings_are_settings() -> None:
-    paper = instructgie.Settings(**instructgie.PAPER)
+    paper = instructgie.Settings(**instructgie.PRESETS["paper"])
     assert paper.images / paper.batch_size == 5000 and paper.batch_size % paper.parts == 0
+    with pytest.raises(TrainingError, match="it has paper"):
+        run("instructgie", preset="newspaper")
+    with pytest.raises(TrainingError, match="it has none"):
+        run("language", preset="paper")
 
 
 def test_models_that_are_compared_paint_equal_picture_area_by_default() -> None:
@@ -236,7 +258,7 @@ def test_a_panoptic_model_that_cannot_be_opened_is_refused_before_anything_is_dr
     role = Role(kind="centre_panoptic", components={"model": "panoptic"})
     older = Manifest(name="older", version="1", roles={"panoptic": role})
     (tmp_path / MANIFEST).write_text(older.model_dump_json())
-    monkeypatch.setattr(in_context, "drawn_prompts", lambda *_: pytest.fail("the prompts were drawn first"))
+    monkeypatch.setattr(in_context, "prompts_of", lambda *_: pytest.fail("the prompts were drawn first"))
     with pytest.raises(PackError, match="'detector'"):
         instructgie.job(settings("instructgie", folder, areas="panoptic"), tmp_path)
 

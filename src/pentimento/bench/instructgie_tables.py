@@ -37,7 +37,7 @@ from .table import (
     unchanged,
     write_whole,
 )
-from .visual_cases import VisualCase, drawn, read_cases
+from .visual_cases import VisualCase, digest, drawn, read_cases
 
 PROTOCOL = 1
 """Raised whenever a change makes figures incomparable with older ones."""
@@ -67,7 +67,7 @@ def measure(
     head = {
         "protocol": PROTOCOL, "pack": pack.name, "pack hash": pack.hash, "seed": seed, "n": len(chosen),
         "networks": networks_of(tools, clip is not None, pack),
-        "cases": str(cases) if cases is not None else "drawn",
+        "cases": f"{cases} {digest(cases)}" if cases is not None else "drawn",
     }  # fmt: skip
     folder = output / "instructgie"
     outcomes, unable = _edited(rows, chosen, folder, head, partial(score, tools=tools, clip=clip), watch)

@@ -4,6 +4,7 @@ Drawn cases know the exact picture after, a set on disk the one that it was made
 nothing else of a case.
 """
 
+import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -14,6 +15,7 @@ import numpy as np
 from PIL import Image
 
 from ..data.edits import render_edit
+from ..data.grid_folders import ABOUT
 from ..data.grouped import DrawnGroup, draw_group
 from ..data.judging import belief, questions
 from ..data.visual_prompts import Layout
@@ -83,6 +85,13 @@ def case_of(group: DrawnGroup, number: int, seed: int, domain: str, held_out: bo
     )  # fmt: skip
     pair = Pair(Image.fromarray(example.before), Image.fromarray(example.after))
     return VisualCase(case, pair, domain, SEEDS_A_RUN * seed + number, edit.mask | edit.target)
+
+
+def digest(folder: Path) -> str:
+    """A short name for what a set of visual prompts holds: how it was made, and the lines of its test grids."""
+    files = [folder / ABOUT, *(folder / "grids" / domain / "test" / "metadata.jsonl" for domain in KINDS_OF)]
+    content = b"".join(file.read_bytes() for file in files if file.is_file())
+    return hashlib.sha256(content).hexdigest()[:12]
 
 
 def read_cases(folder: Path, n: int, seed: int = 0) -> tuple[VisualCase, ...]:

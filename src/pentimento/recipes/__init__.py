@@ -33,10 +33,12 @@ def run(
     run_dir: Path | None = None,
     pack_dir: Path | None = None,
     minutes: float | None = None,
+    preset: str = "",
 ) -> "TrainReport":
     """Train the recipe `name`, or go on with it, and export it into `pack_dir`.
 
-    `overrides` maps settings to values as typed on a command line; lists are separated by commas. `run_dir` is
+    `overrides` maps settings to values as typed on a command line, over those of a `preset` of the recipe's ("paper"
+    of instructgie); lists are separated by commas. `run_dir` is
     runs/NAME by default, `pack_dir` runs/miniature. A pack folder that does not exist begins as a copy of the
     installed miniature, so the run warm-starts from the committed weights; an empty folder means from nothing.
 
@@ -48,7 +50,10 @@ def run(
 
     hide_broken_torchvision()
     module = import_module(RECIPES[name])
-    values = {key: _value(text) for key, text in (overrides or {}).items()}
+    presets: Mapping[str, Mapping[str, Any]] = getattr(module, "PRESETS", {})
+    if preset and preset not in presets:
+        raise TrainingError(f"{name} has no preset {preset!r}: it has {', '.join(presets) or 'none'}")
+    values = {**presets.get(preset, {}), **{key: _value(text) for key, text in (overrides or {}).items()}}
     if minutes is not None:
         values["minutes"] = minutes
     try:

@@ -27,14 +27,14 @@ from ..packs.placement import place
 from ..settings import Fraction
 from ..training import Job, TrainSettings, warm_start
 from .autoencoder import sheet
-from .visual_prompts import Prompts, drawn_prompts, pair_latents, unifier
+from .visual_prompts import Prompts, pair_latents, prompts_of, unifier
 
 PREFIX = "grid of four pictures, "
 """The words by which `text_to_image` was taught to paint grids."""
 
 
 class InContextSettings(TrainSettings):
-    """The miniature's settings of both branches; `instructgie.PAPER` are the paper's."""
+    """The miniature's settings of both branches; `instructgie.PRESETS` has the paper's."""
 
     images: int = Field(10_000, ge=1, description="grids, or answers, to train on, all in all")
     batch_size: int = Field(4, ge=1)
@@ -43,6 +43,7 @@ class InContextSettings(TrainSettings):
     warmup_images: int = Field(800, ge=0)
     cooldown: float = Field(0.3, ge=0, le=1)
     ema: float = Field(4_000, ge=0)
+    prompts: Path | None = Field(None, description="a set by 'pentimento make visual-prompts', instead of a drawn one")
     groups: int = Field(3_500, ge=1, description="drawn groups of five pairs, withheld kinds and tests among them")
     quadrant: int = Layout.model_fields["quadrant"].default
     dropped: Fraction = Field(0.15, description="of text, example pair or both, a third each")
@@ -154,7 +155,7 @@ def lessons(
     Raises: TrainingError when the pack folder lacks what a setting asks for.
     """
     base = frozen_base(pack_dir)
-    prompts = drawn_prompts(settings.data, settings.groups, settings.quadrant, settings.workers)
+    prompts = prompts_of(settings.prompts, settings.data, settings.groups, settings.quadrant, settings.workers)
     latents = pair_latents(prompts, base.autoencoder.vae)
     masks = details(prompts) if details else None
     if not settings.unify:

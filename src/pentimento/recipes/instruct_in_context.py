@@ -21,7 +21,7 @@ from .instruct import edited, widened
 from .latents import autoencoder_of, decoded
 from .text import ids_of, text_encoder, tokenizer
 from .text_to_image import Painter, unet
-from .visual_prompts import drawn_prompts, pair_latents
+from .visual_prompts import pair_latents, prompts_of
 
 NAME = "instruct_in_context"
 """The role, and the folder that the model is exported to."""
@@ -37,6 +37,7 @@ class Settings(TrainSettings):
     warmup_images: int = Field(3_200, ge=0)
     cooldown: float = Field(0.3, ge=0, le=1)
     ema: float = Field(8_000, ge=0)
+    prompts: Path | None = Field(None, description="a set by 'pentimento make visual-prompts', instead of a drawn one")
     groups: int = Field(3_500, ge=1, description="drawn groups of five pairs, withheld kinds and tests among them")
     quadrant: int = Layout.model_fields["quadrant"].default
     min_snr: float = Field(5.0, gt=0, description="gamma of the min-SNR loss weights")
@@ -66,7 +67,7 @@ def job(settings: Settings, pack_dir: Path) -> Job:
         widened(source, net)
     alphas = alphas_cumprod(pack_dir / "scheduler")
     painter = Painter(net, text_encoder(tokens, source_folder / "text_encoder").requires_grad_(False), alphas)
-    prompts = drawn_prompts(settings.data, settings.groups, settings.quadrant, settings.workers)
+    prompts = prompts_of(settings.prompts, settings.data, settings.groups, settings.quadrant, settings.workers)
     vae = autoencoder_of(pack_dir)
     latents = pair_latents(prompts, vae)
     null = ids_of(tokens, [""])[0]

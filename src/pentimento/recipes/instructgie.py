@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from ..diffusion.grids import by_quadrant
 from ..diffusion.visual_losses import OverTime, TrueGrids, VisualWeights, visual_loss
+from ..errors import TrainingError
 from ..packs.in_context import ControlConfig
 from ..settings import Fraction
 from ..training import Job
@@ -22,9 +23,12 @@ from .visual_prompts import Areas, detail_masks
 
 NAME = "incontext"
 """The role, and the folder that the branch is exported to."""
-PAPER: Mapping[str, Any] = {
-    "images": 5_000 * 1_024, "batch_size": 1_024, "parts": 128, "lr": 1e-4, "warmup_images": 0, "cooldown": 0.0,
-    "quadrant": 256, "states": 16, "ratio": 2.0, "gate": True, "min_snr": 0.0, "looked_at": 1.0, "areas": "panoptic",
+PRESETS: Mapping[str, Mapping[str, Any]] = {
+    "paper": {
+        "images": 5_000 * 1_024, "batch_size": 1_024, "parts": 128, "lr": 1e-4, "warmup_images": 0, "cooldown": 0.0,
+        "quadrant": 256, "prefix": "", "weave": False, "states": 16, "ratio": 2.0, "gate": True, "min_snr": 0.0,
+        "looked_at": 1.0, "areas": "panoptic", "shift": 1.0, "area": 1.0,
+    },
 }  # fmt: skip
 """The paper's settings (Sec. 6.1): 5000 steps of 1024 grids of 256-pixel pictures, at 1e-4, and VMamba v0's own block.
 It says nothing of a warm-up, of how many grids of a batch its two losses look at, or of their weights."""
@@ -36,9 +40,10 @@ class Settings(InContextSettings):
     The ablations of Table 2: `rcldm=false` is a plain ControlNet, `shift=0` leaves out editing-shift matching,
     `unify=0` language instruction unification, `area=0` selective-area matching. `areas` says whose masks that uses.
     The weights of the two losses, which the paper leaves open, make their gradients as large as the noise loss's on the
-    grids that they look at (docs/LOG.md).
+    grids that they look at, beside a branch that has learned nothing yet (docs/LOG.md).
     """
 
+    prefix: str = Field(PREFIX, description="words before every text, by which the frozen model paints grids")
     unify: Fraction = Field(0.5, description="share of each batch whose instructions are unified; 0 asks nobody")
     rcldm: bool = Field(True, description="the reformed branch; false is a plain ControlNet")
     weave: bool = Field(True, description="whether the branch has the four pictures' cells of one place side by side")
@@ -66,11 +71,13 @@ def job(settings: Settings, pack_dir: Path) -> Job:
         return math.ceil(settings.looked_at * size) if looks else 0
 
     config = ControlConfig(
-        control="rcldm" if settings.rcldm else "controlnet", size=settings.quadrant, prefix=PREFIX,
+        control="rcldm" if settings.rcldm else "controlnet", size=settings.quadrant, prefix=settings.prefix,
         weave=settings.weave, states=settings.states, ratio=settings.ratio, gate=settings.gate, blocks=settings.blocks,
     )  # fmt: skip
+    if settings.prompts is not None and settings.area and settings.areas == "drawn":
+        raise TrainingError("areas=drawn knows masks of drawn visual prompts alone: set areas=panoptic, or area=0")
     details = detail_masks(settings.areas, pack_dir) if settings.area else None
-    given = lessons(settings, pack_dir, PREFIX, details, looked_at if settings.rcldm else lambda size: size)
+    given = lessons(settings, pack_dir, settings.prefix, details, looked_at if settings.rcldm else lambda size: size)
     base, vae = given.base, given.base.autoencoder.vae
     clip = load_clip(pack_dir / "clip") if settings.shift else None
     grey = on_grey(base, settings.quadrant)

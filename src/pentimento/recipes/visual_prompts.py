@@ -92,15 +92,42 @@ def drawn_prompts(data: Path, groups: int, side: int, workers: int) -> Prompts:
         make(folder, drawn(groups, SEED, Layout(quadrant=side)), max(workers, 1), watch)
     while not (folder / ABOUT).is_file():  # the first of several launched processes is still writing it
         time.sleep(1)
-    lines = [json.loads(line) for line in (folder / "pairs" / "metadata.jsonl").read_text("utf-8").splitlines()]
-    rows = [
-        Row(line["group"], line["pair"], line["instruction"])
-        for line in lines
-        if (line["domain"], line["split"]) == ("in_domain", "train")
-    ]
+    return read_prompts(folder)
+
+
+def read_prompts(folder: Path) -> Prompts:
+    """The in-domain training pairs of a set of visual prompts that is whole (`data.grid_folders`).
+
+    Raises: TrainingError when the folder holds none, or no pair to train on.
+    """
+    try:
+        side = int(json.loads((folder / ABOUT).read_text("utf-8"))["asked"]["settings"]["quadrant"])
+        lines = [json.loads(line) for line in (folder / "pairs" / "metadata.jsonl").read_text("utf-8").splitlines()]
+        rows = [
+            Row(line["group"], line["pair"], line["instruction"])
+            for line in lines
+            if (line["domain"], line["split"]) == ("in_domain", "train")
+        ]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise TrainingError(
+            f"{folder} holds no finished visual prompts ({error!r}): make some with 'pentimento make visual-prompts'"
+        ) from None
     if not rows:
-        raise TrainingError(f"groups={groups}: leaves no pair to train on; draw more of them")
+        raise TrainingError(f"{folder} leaves no pair to train on: make more groups")
     return Prompts(folder, tuple(rows), side)
+
+
+def prompts_of(made: Path | None, data: Path, groups: int, side: int, workers: int) -> Prompts:
+    """The pairs to train on: those of the set that was `made`, or else drawn ones.
+
+    Raises: TrainingError when they are none, or of another size than is asked for.
+    """
+    if made is None:
+        return drawn_prompts(data, groups, side, workers)
+    prompts = read_prompts(made)
+    if prompts.side != side:
+        raise TrainingError(f"{made} holds pictures of {prompts.side} pixels: set quadrant={prompts.side}")
+    return prompts
 
 
 def pair_latents(prompts: Prompts, vae: Any) -> np.ndarray:
