@@ -286,3 +286,15 @@ def test_bench_knows_the_tables_by_name(tmp_path: Path, monkeypatch: pytest.Monk
     assert "autoencoder round trip" in told["table"]
     assert json.loads((tmp_path / "instructbrush-table4.json").read_text())["n"] == 1
     assert len(EFFECTS) == bench.TABLES["instructbrush-table1"]
+
+
+def test_differences_are_taken_effect_by_effect() -> None:
+    def outcome(row: str, task: int, **measured: float) -> Outcome:
+        return Outcome(row, task, "local", measured=measured)
+
+    whole = [outcome("InstructBrush", task, PSNR=psnr) for task, psnr in enumerate((20.0, 30.0))]
+    other = [outcome("Visii", task, PSNR=psnr, LPIPS=0.5) for task, psnr in enumerate((19.0, 27.0, 9.0))]
+    made = whole + other
+    assert [(o.row, o.task, o.measured) for o in tables.differences(made)] == [
+        ("Visii", 0, {"PSNR": -1.0}), ("Visii", 1, {"PSNR": -3.0}),
+    ]  # fmt: skip

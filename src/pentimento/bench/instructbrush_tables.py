@@ -6,6 +6,7 @@ on an effect, and what is on disk of it, is `instructbrush_rows`' affair.
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -144,6 +145,7 @@ def measure(
         "defaults": {name: dict(values) for name, values in pack.defaults.items()},
         "hardware": hardware(), "remarks": remarks, "published": PUBLISHED[table],
         "groups": {name: figures(COLUMNS, group, [row.label for row in rows]) for name, group in groups.items()},
+        "differences": figures(COLUMNS, differences(outcomes), [row.label for row in rows if row not in BOUNDS]),
         "spread": spread(table, outcomes),
         "words": {
             effect.name: {label: done.words for (label, at), done in found.items() if at == number and done.words}
@@ -169,6 +171,19 @@ def measure(
 def labels_of(table: str) -> tuple[str, ...]:
     """The names of a table's rows."""
     return tuple(row.label for row in (*ROWS[table], *AGAIN.get(table, ())))
+
+
+def differences(outcomes: Sequence[Outcome]) -> list[Outcome]:
+    """By how much each row is above the whole method on each effect; effects differ more than methods do."""
+    whole = {o.task: o.measured for o in outcomes if o.row == WHOLE.label}
+    return [
+        replace(
+            o,
+            measured={name: value - whole[o.task][name] for name, value in o.measured.items() if name in whole[o.task]},
+        )
+        for o in outcomes
+        if o.row != WHOLE.label and o.task in whole
+    ]
 
 
 def spread(table: str, outcomes: Sequence[Outcome]) -> dict[str, dict[str, Any]]:
@@ -206,6 +221,10 @@ def markdown(report: Mapping[str, Any]) -> str:
     for group, rows in report["groups"].items():
         size = max((value["n"] for row in rows.values() for value in row.values()), default=0)
         lines += ["", f"Measured, {group}:", "", *in_rows(columns, rows, size)]
+    if report["differences"]:
+        size = max(value["n"] for row in report["differences"].values() for value in row.values())
+        lines += ["", "Difference to InstructBrush, effect by effect:", ""]
+        lines += in_rows(columns, report["differences"], size)
     if report["spread"]:
         lines += ["", "InstructBrush learned from three seeds:", ""]
         lines += ["| | n | means of the seeds | standard deviation |", "|---|---|---|---|"]
