@@ -5,6 +5,7 @@ import json
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -297,6 +298,29 @@ def test_a_panoptic_model_is_asked_one_picture_at_a_time(folder: Path, monkeypat
     details = job("instructgie", folder, areas="panoptic", looked_at=1.0).batch(0, 2).details
     assert set(sizes) == {(SIDE, SIDE)}
     assert details[..., : SIDE // 2].all() and not details[..., SIDE // 2 : SIDE].any()
+
+
+def test_a_packs_language_model_says_which_classes_live_and_unifies(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def complete(talk: Any, kind: Any) -> str:
+        if "instruction" in talk[-1].content:
+            return '{"instruction": "make it night"}'
+        return '{"living": true}' if "sofa" in talk[-1].content else '{"living": false}'
+
+    pack = SimpleNamespace(name="talks", hash="1", chat=complete)
+    monkeypatch.setattr(visual_prompts, "pack_that_talks", lambda pack_dir: pack)
+    living, told_by = visual_prompts.living_of(tmp_path, folder)
+    assert (living("sofa"), living("cat")) == (True, False) and told_by
+    assert visual_prompts.unifier(tmp_path, folder)("let it be dark outside") == "make it night"
+    assert len((tmp_path / "living.jsonl").read_text().splitlines()) == 2
+
+
+def test_a_pack_talks_when_its_manifest_names_a_language_model(tmp_path: Path) -> None:
+    assert visual_prompts.pack_that_talks(tmp_path) is None
+    for roles, talks in (({}, False), ({"chat": Role(kind="transformers_chat", components={"model": "m"})}, True)):
+        (tmp_path / MANIFEST).write_text(Manifest(name="p", version="1", roles=roles).model_dump_json())
+        assert (visual_prompts.pack_that_talks(tmp_path) is not None) is talks
 
 
 def test_instructpix2pix_learns_from_the_same_pairs(folder: Path, tmp_path: Path) -> None:

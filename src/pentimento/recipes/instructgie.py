@@ -76,7 +76,7 @@ def job(settings: Settings, pack_dir: Path) -> Job:
     )  # fmt: skip
     if settings.prompts is not None and settings.area and settings.areas == "drawn":
         raise TrainingError("areas=drawn knows masks of drawn visual prompts alone: set areas=panoptic, or area=0")
-    details = detail_masks(settings.areas, pack_dir) if settings.area else None
+    details = detail_masks(settings.areas, settings.data, pack_dir) if settings.area else None
     given = lessons(settings, pack_dir, settings.prefix, details, looked_at if settings.rcldm else lambda size: size)
     base, vae = given.base, given.base.autoencoder.vae
     clip = load_clip(pack_dir / "clip") if settings.shift else None

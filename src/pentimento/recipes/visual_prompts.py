@@ -27,9 +27,10 @@ from ..data.visual_prompts import Layout
 from ..data.vocabulary import NOUNS
 from ..diffusion.visual_losses import detail_mask
 from ..errors import TrainingError
+from ..language.living import is_living_by
 from ..language.table import Table
 from ..language.tagger import Tagger, load
-from ..language.unify import by_planner
+from ..language.unify import by_planner, unifier_of
 from ..packs.manifest import MANIFEST, Manifest, read_manifest
 from ..packs.miniature_pack import ROLES
 from ..packs.pack import OpenPack
@@ -43,7 +44,7 @@ Areas = Literal["panoptic", "drawn"]
 """Whose masks say where details matter: the pack's panoptic model's, as in the paper, or the drawn world's own."""
 SEED = 0
 LIVING = frozenset(name for name, noun in NOUNS.items() if noun.group in ("person", "animal", "insect"))
-"""The selected classes (InstructGIE Sec. 4.3), told by the world itself; the paper asks a language model (Eq. 8)."""
+"""The selected classes (InstructGIE Sec. 4.3) of a pack without a language model: the drawn world's own."""
 
 
 @dataclass(frozen=True)
@@ -136,7 +137,7 @@ def pair_latents(prompts: Prompts, vae: Any) -> np.ndarray:
     return _kept(path, lambda: encoded(vae, prompts.pair, len(prompts.rows), "pairs"))
 
 
-def detail_masks(areas: Areas, pack_dir: Path) -> Callable[[Prompts], np.ndarray]:
+def detail_masks(areas: Areas, data: Path, pack_dir: Path) -> Callable[[Prompts], np.ndarray]:
     """What tells where living creatures stand in all rows, before and after: bits, uint8 (rows, 2, side, side / 8).
 
     One picture at a time, never the grid (InstructGIE Eq. 7-9). Made beside the prompts unless they lie there. The
@@ -148,14 +149,34 @@ def detail_masks(areas: Areas, pack_dir: Path) -> Callable[[Prompts], np.ndarray
             prompts.folder / "details-drawn.npy", lambda: _of_rows(prompts, _drawn_details(prompts))
         )
     panoptic, name = panoptic_of(pack_dir)
+    is_living, told_by = living_of(data, pack_dir)
 
     def segmented(prompts: Prompts, row: int) -> list[np.ndarray]:
-        shown = [Image.fromarray(picture) for picture in prompts.pair(row)]
-        return [detail_mask(panoptic.segments(p), LIVING, prompts.side, prompts.side)[0].numpy() for p in shown]
+        shown = [panoptic.segments(Image.fromarray(picture)) for picture in prompts.pair(row)]
+        living = {segment.label for segments in shown for segment in segments if is_living(segment.label)}
+        return [detail_mask(segments, living, prompts.side, prompts.side)[0].numpy() for segments in shown]
 
     return lambda prompts: _kept(
-        prompts.folder / f"details-panoptic-{name}.npy", lambda: _of_rows(prompts, partial(segmented, prompts))
+        prompts.folder / f"details-panoptic-{name}{told_by}.npy", lambda: _of_rows(prompts, partial(segmented, prompts))
     )
+
+
+def living_of(data: Path, pack_dir: Path) -> tuple[Callable[[str], bool], str]:
+    """Which classes are living creatures, by the pack folder's language model where it has one (InstructGIE Eq. 8),
+    each class asked once, or else by the drawn world; and a name for a language model that is asked."""
+    pack = pack_that_talks(pack_dir)
+    if pack is None:
+        return LIVING.__contains__, ""
+    table = Table(data / "living.jsonl", is_living_by(pack.chat, f"{pack.name} {pack.hash}"))
+    return lambda label: table(label) == "yes", f"-{hashlib.sha256(table.answerer.by.encode()).hexdigest()[:12]}"
+
+
+def pack_that_talks(pack_dir: Path) -> OpenPack | None:
+    """The pack in a folder whose manifest names a language model, or None."""
+    path = pack_dir / MANIFEST
+    if not path.is_file() or "chat" not in (manifest := read_manifest(path)).roles:
+        return None
+    return OpenPack(pack_dir, manifest, place())
 
 
 def _of_rows(prompts: Prompts, masks: Callable[[int], list[np.ndarray]]) -> np.ndarray:
@@ -195,10 +216,13 @@ def panoptic_of(pack_dir: Path) -> tuple[Panoptic, str]:
 
 
 def unifier(data: Path, pack_dir: Path) -> Table:
-    """l' = U(l) by the pack folder's planner, each instruction asked once (InstructGIE Eq. 6).
+    """l' = U(l) by the pack folder's language model, else by its planner, each instruction asked once (InstructGIE
+    Eq. 6).
 
-    Raises: TrainingError when the folder holds no language model.
+    Raises: TrainingError when the folder holds neither.
     """
+    if (pack := pack_that_talks(pack_dir)) is not None:
+        return Table(data / "unified.jsonl", unifier_of(pack))
     folder = pack_dir / "language"
     if not folder.is_dir():
         raise TrainingError(f"{folder} is missing: train language first, or take unify=0")
