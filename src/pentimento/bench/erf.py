@@ -19,12 +19,13 @@ from torch.nn import functional as F
 
 from ..data.edits import draw_edit, render_edit
 from ..diffusion.control import VisionEncoder
-from ..diffusion.grids import Quadrants, joined, visual_prompt
+from ..diffusion.grids import Quadrants, by_quadrant, joined, visual_prompt
 from ..diffusion.latents import to_tensor
 from ..diffusion.vmamba import Shape
 from ..editors.requests import Watch, unwatched
 from ..errors import PackError
 from ..vision.layers import ConvNorm, Residual, TextBlock
+from .table import save_picture, write_whole
 
 WIDTH, BLOCKS = 96, 2
 """Of the encoders with fresh weights; two blocks are the reformed branch's."""
@@ -133,7 +134,7 @@ def trained(pack: Any, pixels: Tensor) -> tuple[list[Looker], dict[str, str]]:
 
 
 def _vision_encoder(model: Any, pixels: Tensor) -> Looker:
-    return Looker("VMamba, incontext", True, _at(model.control.vision), model.autoencoder.encode(pixels))
+    return Looker("VMamba, incontext", True, _at(model.control.vision), by_quadrant(model.autoencoder.encode, pixels))
 
 
 def _hint_encoder(model: Any, pixels: Tensor) -> Looker:
@@ -165,7 +166,7 @@ def measure(pack: Any, output: Path, n: int = 24, seed: int = 0, watch: Watch = 
     """
     pixels = prompts(n, seed)
     found, missing = trained(pack, pixels)
-    lookers = [*fresh(pack.text_to_image.autoencoder.encode(pixels)), *found]
+    lookers = [*fresh(by_quadrant(pack.text_to_image.autoencoder.encode, pixels)), *found]
     rows, fields = [], []
     for number, one in enumerate(lookers):
         watch(one.label, number, len(lookers))
@@ -176,8 +177,8 @@ def measure(pack: Any, output: Path, n: int = 24, seed: int = 0, watch: Watch = 
                      "area reached": reached(field)})  # fmt: skip
     report = {"pack": pack.name, "pack hash": pack.hash, "n": n, "seed": seed, "rows": rows, "not measured": missing}
     output.mkdir(parents=True, exist_ok=True)
-    (output / "erf.json").write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
-    figure(rows, fields).save(output / "erf.png")
+    write_whole(output / "erf.json", json.dumps(report, indent=1) + "\n")
+    save_picture(output / "erf.png", figure(rows, fields))
     return report
 
 
