@@ -10,6 +10,7 @@ from pentimento import cli, studio
 from pentimento.errors import TrainingError
 from pentimento.learned import load_learned
 from pentimento.learning import LearnSettings, Watching, learn
+from pentimento.training import loop
 from pentimento.values import Learned, Pair
 from toy import ToyPack, toy_picture
 
@@ -126,3 +127,17 @@ def test_the_loop_computes_as_the_model_does(tmp_path: Path, arithmetic: str, pr
     object.__setattr__(other.instruct, "arithmetic", "other")
     with pytest.raises(TrainingError, match=f"dtype was '{arithmetic}' and is now 'other'"):
         learned(tmp_path, other)
+
+
+def test_learning_stays_on_the_models_own_device(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    asked = []
+    plain = loop.Accelerator
+
+    def noted(**given: Any) -> Any:
+        asked.append(given)
+        return plain(**given)
+
+    monkeypatch.setattr(loop, "Accelerator", noted)
+    learned(tmp_path)
+    assert asked == [{"cpu": True}]

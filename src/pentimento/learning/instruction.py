@@ -96,7 +96,8 @@ def learn(
     done = claim(run_dir, model, pairs, watching.held_out if watching else None, words, chosen)
     keep_scores(run_dir, done)
     job = learning_job(model, pairs, chosen, words, output, run_dir, watching, clip, pack.name)
-    train(job, chosen.training(model.arithmetic), run_dir, output.parent)
+    where = next(model.unet.parameters()).device
+    train(job, chosen.training(model.arithmetic), run_dir, output.parent, where)
     return load_learned(output)
 
 

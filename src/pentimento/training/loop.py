@@ -33,8 +33,11 @@ from .job import Job, TrainReport, TrainSettings
 from .weights import export_whole, write_json
 
 
-def train(job: Job, settings: TrainSettings, run_dir: Path, pack_dir: Path) -> TrainReport:
-    """Train `job`, or go on with it, and export the averaged weights into `pack_dir`.
+def train(
+    job: Job, settings: TrainSettings, run_dir: Path, pack_dir: Path, device: torch.device | None = None
+) -> TrainReport:
+    """Train `job`, or go on with it, and export the averaged weights into `pack_dir`; on the `device`, or else on what
+    `accelerate` finds.
 
     It stops when all images are seen, when `settings.minutes` are over, or at SIGINT or SIGTERM; each time it writes
     a checkpoint, exports, and the same command goes on from there. `run_dir` gets settings.json, log.jsonl,
@@ -42,7 +45,9 @@ def train(job: Job, settings: TrainSettings, run_dir: Path, pack_dir: Path) -> T
 
     Raises: TrainingError when the run folder belongs to other settings, or when the loss is no finite number.
     """
-    accelerator = Accelerator(cpu=not torch.cuda.is_available())
+    if device is not None and device.type == "cuda":
+        torch.cuda.set_device(device)
+    accelerator = Accelerator(cpu=device.type == "cpu" if device is not None else not torch.cuda.is_available())
     rank, processes, device = accelerator.process_index, accelerator.num_processes, accelerator.device
     if settings.batch_size % processes:
         raise TrainingError(f"batch_size {settings.batch_size} cannot be shared by {processes} processes: change it")
