@@ -193,7 +193,9 @@ def learn(
     instruction: Annotated[str, typer.Option(help="Begin with these words instead of those that are found.")] = "",
     phrases: Annotated[Path | None, typer.Option(help="A list to choose the first words from, one a line.")] = None,
     hold_out: Annotated[bool, typer.Option(help="Keep the last pair, and score the effect on it.")] = False,
-    preview: Annotated[Path | None, typer.Option(help="A picture to draw the effect on while it is learned.")] = None,
+    preview: Annotated[
+        Path | None, typer.Option(help="A picture to draw the effect on as it is learned, into NAME.learning/samples.")
+    ] = None,
     settings: SetOption = None,
     pack: PackOption = "miniature",
     device: DeviceOption = "auto",
