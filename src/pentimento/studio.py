@@ -161,7 +161,7 @@ def method_for(learned: LearnedFile | None = None, example: Example | None = Non
     """The method that carries out an edit: the one that is named, or else the one that takes what is given.
 
     Raises:
-        RequestError: there is a learned instruction and an example as well, or the named method takes neither.
+        RequestError: there is a learned instruction and an example as well, or the named method does not take it.
     """
     from .editors import EDITORS
 

@@ -162,9 +162,10 @@ def test_what_is_learned_otherwise_has_a_rate_of_its_own() -> None:
         ("instructbrush", {"space": "text"}),
         ("visii", {}),
         ("instructbrush", {"train_with_guidance": False}),
+        ("instructbrush", {"train_with_guidance": "false"}),  # as it comes from a command line
     ]
     found = [settings_for(pack, method, settings) for method, settings in asked]
-    assert [one.lr for one in found] == [0.01, 0.01, 0.02, 0.03, 0.04] and {one.steps for one in found} == {7}
+    assert [one.lr for one in found] == [0.01, 0.01, 0.02, 0.03, 0.04, 0.04] and {one.steps for one in found} == {7}
     assert settings_for(pack, "visii", {"lr": 0.5}).lr == 0.5
 
 

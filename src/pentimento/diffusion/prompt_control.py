@@ -80,5 +80,4 @@ class ControlNet(Branch):
         """The hint (b, channels, h, w) of a grid of pixels (b, 3, factor h, factor w) in [-1, 1]."""
         if not self.weave:
             return self.hint(prompt)
-        *seen, out = self.hint.layers
-        return unwoven(out(woven(nn.Sequential(*seen)(prompt))))
+        return unwoven(self.hint.layers[-1](woven(self.hint.layers[:-1](prompt))))

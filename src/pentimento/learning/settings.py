@@ -95,14 +95,14 @@ def settings_for(pack: Pack, method: str, settings: Mapping[str, Any]) -> LearnS
     Raises: RequestError as `learn_settings` does.
     """
     scales = {name: value for name, value in pack.defaults.get("instructpix2pix", {}).items() if name in SCALES}
-    own = pack.defaults.get(family(method, settings), {})
+    own = pack.defaults.get(family(learn_settings(method, settings)), {})
     return learn_settings(method, {**scales, **pack.defaults.get("learning", {}), **own, **settings})
 
 
-def family(method: str, settings: Mapping[str, Any]) -> str:
+def family(settings: LearnSettings) -> str:
     """The name among a pack's defaults for what needs a learning rate of its own."""
-    if method == "visii":
+    if settings.method == "visii":
         return "learning_visii"
-    if settings.get("space") == "text":
+    if settings.space == "text":
         return "learning_text"
-    return "learning" if settings.get("train_with_guidance", True) else "learning_unguided"
+    return "learning" if settings.train_with_guidance else "learning_unguided"

@@ -1,7 +1,6 @@
 """What is looked at while an instruction is learned: its effect on a picture, drawn, and on a held-out pair, scored."""
 
 import json
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +10,7 @@ import numpy as np
 from PIL import Image
 
 from ..errors import TrainingError
+from ..training.weights import write_text
 from ..values import Learned, Pair
 
 SCORES = "held_out.jsonl"
@@ -54,6 +54,4 @@ def keep_scores(run_dir: Path, step: int) -> None:
     """Leave of a run's scores those up to the step that it goes on from: the later ones will be taken again."""
     if (run_dir / SCORES).exists():
         kept = [json.dumps(score) + "\n" for score in scores_of(run_dir) if score["step"] <= step]
-        partial = run_dir / f".{SCORES}.partial"
-        partial.write_text("".join(kept))
-        os.replace(partial, run_dir / SCORES)
+        write_text(run_dir / SCORES, "".join(kept))

@@ -16,7 +16,7 @@ from torch import nn
 
 from ..data.asking import random_asked, random_words
 from ..data.nonsense import pick
-from ..data.poses import CREATURES
+from ..data.poses import POSES
 from ..data.wordlists import open_nouns
 from ..data.words import Asked, EditWords, Phrased, Span, phrase
 from ..language import lexicon, tagger
@@ -26,7 +26,6 @@ from ..training import Job, TrainSettings
 
 CARELESS = 0.12
 """How often a training template's words come out otherwise, in half of the instructions (`data.words.phrase`)."""
-DONE = tuple(dict.fromkeys(action for actions in CREATURES.values() for action in actions))
 ACTIONS = 0.04
 """How often an instruction asks for what a creature is to do. No plan knows that, so it is to be read as no edit."""
 FRAME_EXAMPLES = 6_000
@@ -89,7 +88,7 @@ def example(number: int, seed: int = 11) -> Phrased:
     careless = CARELESS if rng.random() < 0.5 else 0.0
     if rng.random() < ACTIONS:
         thing = random_words(rng, rng.random() < 0.5, kinds=("remove",))
-        asked = Asked((EditWords("action", thing.find[:1], thing.which, pick(rng, DONE)),))
+        asked = Asked((EditWords("action", thing.find[:1], thing.which, pick(rng, tuple(POSES))),))
         return Phrased(Asked(()), phrase(asked, rng, careless=careless).text, ())
     return phrase(random_asked(rng, with_description=number % 7 in (2, 5)), rng, careless=careless)
 

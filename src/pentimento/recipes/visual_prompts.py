@@ -9,7 +9,7 @@ import json
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import cached_property, lru_cache, partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -176,7 +176,13 @@ def pack_that_talks(pack_dir: Path) -> OpenPack | None:
     path = pack_dir / MANIFEST
     if not path.is_file() or "chat" not in (manifest := read_manifest(path)).roles:
         return None
-    return OpenPack(pack_dir, manifest, place())
+    return _opened(pack_dir, manifest.hash)
+
+
+@lru_cache(maxsize=1)
+def _opened(pack_dir: Path, version: str) -> OpenPack:
+    """Opened once, for both that ask its language model, which may be large."""
+    return OpenPack(pack_dir, read_manifest(pack_dir / MANIFEST), place())
 
 
 def _of_rows(prompts: Prompts, masks: Callable[[int], list[np.ndarray]]) -> np.ndarray:

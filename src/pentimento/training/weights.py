@@ -103,6 +103,11 @@ def _move_in(staging: Path, target: Path) -> None:
 
 def write_json(path: Path, value: object) -> None:
     """Write `value` so that the file is either the old one or the whole new one."""
+    write_text(path, json.dumps(value, indent=2) + "\n")
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text so that the file is either the old one or the whole new one."""
     partial = path.with_name(f".{path.name}.partial")
-    partial.write_text(json.dumps(value, indent=2) + "\n")
+    partial.write_text(text)
     os.replace(partial, path)
