@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 SOURCE = Path(__file__).parents[1] / "src"
-GROUND = {"values", "roles", "settings", "errors", "images", "learned", "record"}
+GROUND = {"values", "roles", "settings", "errors", "images", "learned", "record", "arithmetic"}
 FIRST = {"diffusion", "language", "vision"}
 SECOND = {"editors", "packs", "data", "training"}
 THIRD = {"learning", "recipes", "bench"}

@@ -185,8 +185,10 @@ def test_attention_that_is_written_out_has_the_gradients_of_the_definition() -> 
     assert torch.autograd.gradcheck(written, given)
 
 
-def test_a_unet_that_writes_its_attention_out_predicts_and_learns_the_same() -> None:
-    unet, (x, t, text) = denoiser_network(), batch()
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])  # fused, and written out
+def test_a_unet_that_writes_its_attention_out_predicts_and_learns_the_same(dtype: torch.dtype) -> None:
+    unet, (x, t, text) = denoiser_network().to(dtype), batch()
+    x, text = x.to(dtype), text.to(dtype)
     found = []
     for _ in range(2):
         unet.zero_grad()

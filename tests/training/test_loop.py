@@ -13,7 +13,7 @@ from safetensors.torch import load_file
 from torch import nn
 
 from pentimento.errors import TrainingError
-from pentimento.training import train, warm_start
+from pentimento.training import loop, train, warm_start
 from pentimento.training.loop import _to_device, learning_rate
 
 SCRIPT = Path(__file__).with_name("toy_recipe.py")
@@ -106,6 +106,20 @@ def test_a_step_in_parts_sees_the_same_images_and_learns_the_same(tmp_path):
         assert torch.allclose(torch.as_tensor(whole), torch.as_tensor(cut), atol=1e-5)
     with pytest.raises(TrainingError, match="cannot be cut into 3 parts"):
         train(toy.job(tmp_path, parts=3), toy.settings(), tmp_path / "run3", tmp_path / "pack")
+
+
+@pytest.mark.parametrize(("able", "arithmetic"), [(True, "bf16"), (False, "fp32")])
+def test_a_loss_is_computed_in_bf16_where_the_hardware_does(tmp_path, monkeypatch, able, arithmetic):
+    monkeypatch.setattr(loop, "computes_bf16", lambda device: able)
+    seen = []
+
+    def noting(model, batch, generator):
+        seen.append(model(batch["x"]).dtype)
+        return toy.loss(model, batch, generator)
+
+    report = train(toy.job(tmp_path, loss=noting), toy.settings(images=8), tmp_path / "run", tmp_path / "pack")
+    assert seen == [torch.bfloat16 if able else torch.float32]
+    assert report.hardware.endswith(f", {arithmetic}")
 
 
 def test_a_torn_checkpoint_is_passed_over_and_two_are_kept(tmp_path):

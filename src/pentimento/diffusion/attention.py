@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from .guidance import Denoise
 
@@ -59,8 +60,9 @@ def quick_backward(unet: Any, places: int) -> Iterator[None]:
 
 
 class Written:
-    """Attention with its matrix written out, for `unet.set_attn_processor`: the quicker one to train with on a CPU,
-    where fused attention computes the matrix again for the backward pass.
+    """Attention for `unet.set_attn_processor` that is the quicker one to train with on a CPU: in bf16 its matrix is
+    written out, because fused attention computes it again for the backward pass; in fp32, where the matrix is what
+    takes the time, it is fused (docs/LOG.md).
 
     The matrix keeps the arithmetic of queries and keys, bf16 under autocast (diffusers' own AttnProcessor computes it
     in fp32 there), each of its rows summed in fp32. For the attention of transformer blocks in a U-Net: no mask, no
@@ -75,8 +77,10 @@ class Written:
         context = hidden_states if encoder_hidden_states is None else encoder_hidden_states
         projections = (attn.to_q(hidden_states), attn.to_k(context), attn.to_v(context))
         q, k, v = (x.unflatten(-1, (attn.heads, -1)).transpose(1, 2) for x in projections)  # (b, heads, places, d)
+        fused = q.dtype == torch.float32
+        attended = F.scaled_dot_product_attention(q, k, v, scale=attn.scale) if fused else written(attn.scale * q, k, v)
         out, dropout = attn.to_out
-        return dropout(out(written(attn.scale * q, k, v).transpose(1, 2).flatten(2)))
+        return dropout(out(attended.transpose(1, 2).flatten(2)))
 
 
 def written(q: Tensor, k: Tensor, v: Tensor) -> Tensor:

@@ -2,10 +2,10 @@
 
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from pathlib import Path
 
 import torch
 
+from ..arithmetic import computes_bf16
 from ..errors import PackError
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
@@ -49,20 +49,9 @@ def place(device: str = "auto", dtype: str = "auto") -> Placement:
     if place.type == "cuda" and (place.index or 0) >= torch.cuda.device_count():
         raise PackError(f"device {device!r} is not on this machine: take auto or cpu")
     if dtype == "auto":
-        dtype = "bf16" if _computes_bf16(place) else "fp32"
+        dtype = "bf16" if computes_bf16(place) else "fp32"
     if dtype not in DTYPES:
         raise PackError(f"there is no dtype called {dtype!r}: take auto, {', '.join(DTYPES)}")
     if dtype == "fp16" and place.type == "cpu":
         raise PackError("fp16 arithmetic is far too slow on a CPU: take bf16 or fp32")
     return Placement(place, DTYPES[dtype])
-
-
-def _computes_bf16(device: torch.device) -> bool:
-    """Whether bf16 is computed, not merely emulated: avx512_bf16 or amx_bf16 on x86, bf16 on Arm, Ampere or later."""
-    if device.type == "cuda":
-        return torch.cuda.get_device_capability(device) >= (8, 0)
-    cpuinfo = Path("/proc/cpuinfo")
-    if not cpuinfo.exists():
-        return False
-    flags = next((line for line in cpuinfo.read_text().splitlines() if line.startswith(("flags", "Features"))), "")
-    return bool({"avx512_bf16", "amx_bf16", "bf16"} & set(flags.split()))

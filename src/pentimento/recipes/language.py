@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Mapping
 from functools import lru_cache, partial
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import torch
@@ -44,7 +45,7 @@ class Settings(TrainSettings):
     cooldown: float = 0.5
     ema: float = Field(6_000, ge=0)
     weight_decay: float = 0.02
-    precision: str = Field("fp32", pattern="^(bf16|fp32)$")  # type: ignore[assignment]
+    precision: Literal["auto", "bf16", "fp32"] = "fp32"
     width: int = Field(128, ge=8, description="width of the transformer")
     layers: int = Field(4, ge=1, description="layers of the transformer")
     neighbours: int = Field(1, ge=0, description="words to each side that a layer reads together")

@@ -47,7 +47,9 @@ class TrainSettings(BaseModel):
     weight_decay: float = Field(0.01, ge=0, description="for weights; biases and norms have none")
     ema: float = Field(20_000, ge=0, description="half-life of the averaged weights, in images; 0 is no averaging")
     clip: float = Field(1.0, ge=0, description="largest norm of the gradient; 0 is no limit")
-    precision: Literal["bf16", "fp32"] = Field("bf16", description="arithmetic inside the loss")
+    precision: Literal["auto", "bf16", "fp32"] = Field(
+        "auto", description="arithmetic inside the loss; auto is bf16 where the hardware computes in it"
+    )
     seed: int = Field(0, ge=0, description="of noise and dropout")
     minutes: float | None = Field(None, gt=0, description="stop after so much training time, runs added up")
     workers: int = Field(0, ge=0, description="processes that prepare batches; 0 is none beside the loop")

@@ -27,6 +27,7 @@ from torch import nn
 from torch.utils.data import DataLoader, Dataset
 from tqdm import tqdm
 
+from ..arithmetic import computes_bf16
 from ..errors import TrainingError
 from .checkpoint import Position, restore, save
 from .job import Job, TrainReport, TrainSettings
@@ -75,6 +76,7 @@ def train(
     began = time.monotonic()
     saved_at = sampled_at = began
     step, loss, total, counted = start.step, start.loss, torch.zeros((), device=device), 0
+    half = settings.precision == "bf16" or (settings.precision == "auto" and computes_bf16(device))
     limit = math.inf if settings.minutes is None else settings.minutes * 60
     parameters = [p for p in model.parameters() if p.requires_grad]
     if processes > 1:
@@ -119,7 +121,7 @@ def train(
             optimizer.zero_grad(set_to_none=True)
             generator, value = torch.Generator().manual_seed(seed), torch.zeros((), device=device)
             for batch in parts:
-                with torch.autocast(device.type, torch.bfloat16, enabled=settings.precision == "bf16"):
+                with torch.autocast(device.type, torch.bfloat16, enabled=half):
                     part = job.loss(model, _to_device(batch, device), generator).float() / job.parts
                 part.backward()
                 value += part.detach()
@@ -151,7 +153,8 @@ def train(
         note_loss()
         report = TrainReport(
             images=step * settings.batch_size, steps=step, minutes=round(seconds() / 60, 3), loss=loss,
-            finished=step >= steps, hardware=hardware(device), processes=processes, settings=dumped,
+            finished=step >= steps, hardware=f"{hardware(device)}, {'bf16' if half else 'fp32'}",
+            processes=processes, settings=dumped,
         )  # fmt: skip
         if accelerator.is_main_process:
             if step > start.step:
