@@ -19,6 +19,7 @@ from tqdm import tqdm
 from ..data.edits import draw_edit
 from ..data.judging import ALL_FAMILIES, FACTORS, Lessons, belief, example, lesson_edits, planted
 from ..data.store import Store, save_whole, scene_store
+from ..packs.placement import place
 from ..training import Job, TrainSettings, warm_start
 from ..values import KINDS
 from ..vision.judge import Judge, JudgeConfig, JudgeNet, as_tensor, save
@@ -89,10 +90,9 @@ def trips_of(data: Path, vae: Path, edits: Store, count: int) -> np.ndarray:
         from diffusers import AutoencoderKL
 
         autoencoder = AutoencoderKL.from_pretrained(vae).eval()
-        device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        autoencoder.to(device)
-        done = []
-        with torch.autocast(device.type, torch.bfloat16):
+        placement, done = place(), []
+        autoencoder.to(placement.device)
+        with placement.autocast():
             for first in tqdm(range(0, count, 8), desc="judge: round trips", unit="batch"):
                 pairs = np.concatenate([edits[i] for i in range(first, min(first + 8, count))])
                 done.append(round_trip(autoencoder, pictures(list(pairs))).float())

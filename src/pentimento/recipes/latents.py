@@ -20,6 +20,7 @@ from tqdm import tqdm
 from ..data.close_ups import WHOLE, Frame, close_layout, close_up
 from ..data.scenes import WORLD_VERSION
 from ..data.store import save_whole, stored
+from ..packs.placement import place
 from ..values import KINDS
 from ..vision.store import digest
 from .autoencoder import pictures
@@ -106,12 +107,12 @@ def edit_latents(data: Path, pack_dir: Path, count: int, parts: float) -> Latent
 @torch.no_grad()
 def encoded(vae: Any, pair_of: Callable[[int], Sequence[np.ndarray]], count: int, what: str) -> np.ndarray:
     """Scaled mean latents of pairs of pictures 0..count-1, fp16 (count, 2, c, h, w); on a GPU where there is one."""
-    device, home, made = "cuda" if torch.cuda.is_available() else "cpu", next(vae.parameters()).device, []
-    vae.to(device)
-    with torch.autocast(device, torch.bfloat16):
+    placement, home, made = place(), next(vae.parameters()).device, []
+    vae.to(placement.device)
+    with placement.autocast():
         for k in tqdm(range(0, count, 32), desc=f"encoding {what}", unit="batch"):
             x = pictures([p for i in range(k, min(k + 32, count)) for p in pair_of(i)])
-            z = vae.encode(x.to(device)).latent_dist.mean.float().cpu() * vae.config.scaling_factor
+            z = vae.encode(x.to(placement.device)).latent_dist.mean.float().cpu() * vae.config.scaling_factor
             made.append(z.unflatten(0, (-1, 2)).half().numpy())
     vae.to(home)
     return np.concatenate(made)
