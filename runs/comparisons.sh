@@ -32,6 +32,11 @@ print(sum(run["images"] for run in runs))
 END
 }
 
+halved() { # FOLDER: its weights and those in the folders below it, in fp16 and in shards
+    "$PYTHON" -c 'import sys, pathlib; from pentimento.packs.sealing import halve
+for folder in {path.parent for path in pathlib.Path(sys.argv[1]).rglob("*.safetensors")}: halve(folder)' "$1"
+}
+
 GRIDS=${GRIDS:-$(seen "$PACK/reports.json" instructgie)} # of four pictures each
 
 train() { # NAME RECIPE COMPONENT IMAGES OPTION...: beside a copy of the pack without that component
@@ -47,6 +52,7 @@ train() { # NAME RECIPE COMPONENT IMAGES OPTION...: beside a copy of the pack wi
             --set "workers=${WORKERS:-0}" --set "images=$4" "${@:5}"
         seen "$RUNS/$1/run/report.json" > /dev/null # asked to stop, the trainer exports and says that all is well
         rm -rf "$kept" && mkdir -p "$KEPT" && cp -r "$beside/$3" "$kept"
+        halved "$kept"
         cp "$RUNS/$1/run/report.json" "$kept" && mv "$kept" "$KEPT/$1"
     fi
 }

@@ -43,8 +43,7 @@ def seal(
         place = folder / component
         if not place.is_dir():
             raise PackError(f"{place} is missing: train it before the pack is sealed")
-        for weights in sorted(place.glob("*.safetensors")):
-            _store(weights)
+        halve(place)
         for path in sorted(place.rglob("*")):
             if path.is_file() and not path.name.startswith("."):
                 files[path.relative_to(folder).as_posix()] = sha256_of(path)
@@ -67,6 +66,15 @@ def read_json(path: Path) -> dict[str, Any]:
         return json.loads(path.read_text())
     except ValueError as error:
         raise PackError(f"{path} is no JSON ({error}): mend or delete it") from error
+
+
+def halve(folder: Path) -> None:
+    """Store the weights in a component's folder in fp16 and in shards below 15 MB; twice changes nothing.
+
+    Raises: PackError as `seal` does.
+    """
+    for weights in sorted(folder.glob("*.safetensors")):
+        _store(weights)
 
 
 def _store(path: Path) -> None:
