@@ -145,12 +145,16 @@ def _chunks(length: int) -> list[slice]:
 
 
 def _time_first(x: Tensor) -> Tensor:
-    """(b, k, d, l) as (l, b, k, d), laid out anew: as one matrix, whose transposition is done block by block."""
+    """(b, k, d, l) as (l, b, k, d), contiguous. What lies in memory with its channels last is hardly moved; all else is
+    laid out anew as one matrix, whose transposition is done block by block."""
+    if x.stride(2) == 1:
+        return x.permute(3, 0, 1, 2).contiguous()
     return x.flatten(0, 2).t().contiguous().unflatten(1, x.shape[:3])
 
 
 def _time_last(x: Tensor) -> Tensor:
-    return x.flatten(1).t().contiguous().unflatten(0, x.shape[1:])
+    """(l, b, k, d) as (b, k, d, l), where it lies."""
+    return x.permute(1, 2, 3, 0)
 
 
 def _mamba_ssm(u: Tensor, dt: Tensor, A: Tensor, B: Tensor, C: Tensor) -> Tensor:

@@ -29,16 +29,20 @@ FAST = Shape(states=1, ratio=1.0, gate=False)
 
 
 def unroll(x: Tensor) -> Tensor:
-    """The picture x (b, c, h, w) as four sequences (b, 4, c, h w): by rows, by columns, and both from the end."""
-    forth = torch.stack([x.flatten(2), x.transpose(2, 3).flatten(2)], dim=1)
-    return torch.cat([forth, forth.flip(-1)], dim=1)
+    """The picture x (b, c, h, w) as four sequences (b, 4, c, h w): by rows, by columns, and both from the end.
+
+    They lie in memory step after step, as the scan reads them.
+    """
+    forth = torch.stack([x.permute(2, 3, 0, 1).flatten(0, 1), x.permute(3, 2, 0, 1).flatten(0, 1)], dim=2)
+    return torch.cat([forth, forth.flip(0)], dim=2).permute(1, 2, 3, 0)
 
 
 def roll_up(y: Tensor, height: int, width: int) -> Tensor:
     """The sum (b, c, height, width) of four sequences y (b, 4, c, l), each put back in the order of `unroll`."""
-    forth = y[:, :2] + y[:, 2:].flip(-1)  # (b, 2, c, l)
-    columns = forth[:, 1].unflatten(-1, (width, height)).transpose(2, 3)
-    return forth[:, 0].unflatten(-1, (height, width)) + columns
+    steps = y.permute(3, 0, 1, 2)  # (l, b, 4, c)
+    forth = steps[:, :, :2] + steps[:, :, 2:].flip(0)
+    rows, columns = forth[:, :, 0].unflatten(0, (height, width)), forth[:, :, 1].unflatten(0, (width, height))
+    return (rows.permute(2, 0, 1, 3) + columns.permute(2, 1, 0, 3)).permute(0, 3, 1, 2)
 
 
 class SS2D(nn.Module):
@@ -81,8 +85,11 @@ class SS2D(nn.Module):
     def scanned(self, x: Tensor) -> Tensor:
         """The four scans of x (b, d, h, w), summed in fp32."""
         u = unroll(x)  # (b, 4, d, l)
-        step, B, C = (self.to_scan @ u).split([self.rank, self.states, self.states], dim=2)
-        dt = F.softplus((self.to_step @ step).float() + self.step_bias.float()[..., None])
+        steps = u.permute(3, 0, 1, 2)  # (l, b, 4, d)
+        told = steps.flatten(0, 1).transpose(0, 1) @ self.to_scan.transpose(1, 2)  # (4, l b, rank + 2 n)
+        step, B, C = told.split([self.rank, self.states, self.states], dim=-1)
+        dt = F.softplus((step @ self.to_step.transpose(1, 2)).float() + self.step_bias.float()[:, None])
+        dt, B, C = (v.unflatten(1, steps.shape[:2]).permute(2, 0, 3, 1) for v in (dt, B, C))  # (b, 4, ., l)
         y = selective_scan(u, dt, -self.log_decay.float().exp(), B, C, self.skip, self.backend)
         return roll_up(y, *x.shape[-2:])
 
