@@ -5,9 +5,10 @@
 #   runs/comparisons.sh                        beside the embedded pack, on as many grids as its InstructGIE has seen
 #   GRIDS=2000 PACK=runs/miniature runs/comparisons.sh
 #
-# Weights go to comparisons/; what lies there is not trained again, and a run that was broken off goes on. Then:
+# Weights go to comparisons/; what lies there is not trained again, and refused if the models that it stands beside have
+# changed. A run that was broken off goes on. Settings that were chosen, in comparisons/defaults.json, go into the pack:
 #
-#   pentimento bench tune --pack runs/comparisons/pack --only promptdiffusion -o DIR      # and the others
+#   pentimento bench tune --pack runs/comparisons/pack --only instructgie -o comparisons  # and the others; once more this
 #   pentimento bench instructgie-table1 --pack runs/comparisons/pack -o DIR
 #   pentimento bench instructgie-table2 --pack runs/comparisons/pack --ablations comparisons -o DIR
 set -euo pipefail
@@ -39,28 +40,37 @@ for folder in {path.parent for path in pathlib.Path(sys.argv[1]).rglob("*.safete
 
 GRIDS=${GRIDS:-$(seen "$PACK/reports.json" instructgie)} # of four pictures each
 
-train() { # NAME RECIPE COMPONENT IMAGES OPTION...: beside a copy of the pack without that component
-    local beside="$RUNS/$1/pack" kept="$KEPT/.$1.partial"
+hash_of() { # ROLE...: of those models of the pack
+    "$PYTHON" -c 'import sys, pathlib; from pentimento.packs.manifest import MANIFEST, read_manifest
+print(read_manifest(pathlib.Path(sys.argv[1]) / MANIFEST).hash_of(*sys.argv[2:]))' "$PACK" "$@"
+}
+PAINTER=$(hash_of text_to_image) ALL=$(hash_of text_to_image clip panoptic planner)
+
+train() { # NAME RECIPE COMPONENT IMAGES HASH OPTION...: beside a copy of the pack (its models' hash) without that component
+    local run="$RUNS/$1-${5:0:12}" kept="$KEPT/.$1.partial"
+    local beside="$run/pack"
     if [ -d "$KEPT/$1" ]; then
         [ "$(seen "$KEPT/$1/report.json")" = "$4" ] || { echo "$KEPT/$1 has seen other than $4 images: delete it" >&2; exit 1; }
+        [ "$(cat "$KEPT/$1/beside")" = "$5" ] || { echo "$KEPT/$1 was trained beside other models: delete it" >&2; exit 1; }
     else
         if [ ! -d "$beside" ]; then
             rm -rf "$beside.partial" && mkdir -p "$beside.partial" && cp -r "$PACK"/* "$beside.partial"
             rm -rf "${beside:?}.partial/$3" && mv "$beside.partial" "$beside"
         fi
-        "$PYTHON" -m pentimento train "$2" --pack-dir "$beside" --run-dir "$RUNS/$1/run" \
-            --set "workers=${WORKERS:-0}" --set "images=$4" "${@:5}"
-        seen "$RUNS/$1/run/report.json" > /dev/null # asked to stop, the trainer exports and says that all is well
+        "$PYTHON" -m pentimento train "$2" --pack-dir "$beside" --run-dir "$run/run" \
+            --set "workers=${WORKERS:-0}" --set "images=$4" "${@:6}"
+        seen "$run/run/report.json" > /dev/null # asked to stop, the trainer exports and says that all is well
         rm -rf "$kept" && mkdir -p "$KEPT" && cp -r "$beside/$3" "$kept"
         halved "$kept"
-        cp "$RUNS/$1/run/report.json" "$kept" && mv "$kept" "$KEPT/$1"
+        echo "$5" > "$kept/beside"
+        cp "$run/run/report.json" "$kept" && mv "$kept" "$KEPT/$1"
     fi
 }
 compare() { # RECIPE: painters of the answer alone, so on four times as many
-    train "$1" "$1" "$1" $((4 * GRIDS))
+    train "$1" "$1" "$1" $((4 * GRIDS)) "$PAINTER"
 }
 ablate() { # NAME SETTING
-    train "$1" instructgie incontext "$GRIDS" --set "areas=${AREAS:-panoptic}" --set "$2"
+    train "$1" instructgie incontext "$GRIDS" "$ALL" --set "areas=${AREAS:-panoptic}" --set "$2"
 }
 
 compare prompt_diffusion
@@ -72,6 +82,7 @@ ablate without-sam area=0
 
 rm -rf "$RUNS/pack" && mkdir -p "$RUNS/pack"
 cp -r "$PACK"/* "$KEPT"/prompt_diffusion "$KEPT"/instruct_in_context "$RUNS/pack"
+[ ! -f "$KEPT/defaults.json" ] || cp "$KEPT/defaults.json" "$RUNS/pack"
 "$PYTHON" -c 'import sys, pathlib; from pentimento.packs.miniature_pack import finish
 finish(pathlib.Path(sys.argv[1]), pathlib.Path("runs/comparisons/none"), "comparisons")' "$RUNS/pack"
 echo "Made the pack $RUNS/pack"

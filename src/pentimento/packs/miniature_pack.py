@@ -71,7 +71,8 @@ def finish(folder: Path, runs: Path, version: str) -> Manifest:
     """Seal the roles that are trained in `folder`, and write its CARD.md from its reports and scores.json.
 
     reports.json in the folder holds the report of every run that its models went through, by recipe, the oldest first;
-    those of runs/*/report.json are added. scores.json maps what was measured to its figure in words.
+    those of runs/*/report.json are added. scores.json maps what was measured to its figure in words; defaults.json
+    methods to their settings, which take the place of those that the folder was last sealed with.
     Raises: PackError when nothing is trained there, or a file cannot be sealed.
     """
     trained = {
@@ -82,7 +83,7 @@ def finish(folder: Path, runs: Path, version: str) -> Manifest:
     scores = read_json(folder / "scores.json")
     reports = with_runs(read_json(folder / REPORTS), runs)
     write_json(folder / REPORTS, reports)
-    tuned = read_json(folder / DEFAULTS) or read_json(folder / MANIFEST).get("defaults", {})
+    tuned = {**read_json(folder / MANIFEST).get("defaults", {}), **read_json(folder / DEFAULTS)}
     notes = "Trained on the drawn world by runs/miniature.sh."
     defaults = {**UNTUNED, **tuned, **{name: {**tuned.get(name, {}), **fixed} for name, fixed in FIXED.items()}}
     manifest = seal(folder, "miniature", version, trained, defaults, notes)
