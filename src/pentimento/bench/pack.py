@@ -4,7 +4,7 @@ import json
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -12,7 +12,7 @@ from ..data.scenes import draw_scene, render
 from ..editors.requests import Watch, unwatched
 from ..errors import PackError
 from ..language.rules import Rules
-from . import card, clip, language, painters, panoptic, vision
+from . import arithmetic, card, clip, language, painters, panoptic, vision
 from .judge import round_trip, score_judge
 from .metrics import psnr
 from .statistics import Figure, mean
@@ -77,6 +77,10 @@ def _editing(pack: BenchPack, n: int, seed: int) -> dict[str, Any]:
     return painters.edits_by_kind(pack, max(1, n // 4), seed)
 
 
+def _arithmetic(pack: BenchPack, n: int, seed: int) -> dict[str, Any]:
+    return arithmetic.agreement(cast(arithmetic.Placed, pack), max(1, n // 4), seed)
+
+
 def _judge(pack: BenchPack, n: int, seed: int) -> dict[str, Any]:
     trip = round_trip(pack.text_to_image.autoencoder)
     return {
@@ -97,6 +101,7 @@ PARTS: Mapping[str, Part] = {
     "judge": _judge,
     "text to image": _painting,
     "instruct": _editing,
+    "arithmetic": _arithmetic,
 }
 
 
@@ -162,6 +167,10 @@ def figures(parts: Mapping[str, Any]) -> dict[str, str]:
     for name, figure in parts.get("clip", {}).items():
         if name != "not measured":
             said[f"clip, {name}"] = card.in_words(figure)
+    for name, figure in parts.get("arithmetic", {}).items():
+        if name != "not measured":
+            unit = "dB" if "PSNR" in name else "share"
+            said[f"InstructEdit in bf16 and in fp32, {name}"] = card.in_words(figure, unit)
     for part in ("text to image", "instruct"):
         rows = parts.get(part, {})
         said |= {f"{part}, {name}": card.in_words(f) for name, f in rows.items() if isinstance(f, dict) and "low" in f}

@@ -303,6 +303,13 @@ class OpenPack:
         other._loaded = self._loaded
         return other
 
+    def computing_in(self, dtype: str) -> "OpenPack":
+        """This pack on the same device, in another arithmetic: "fp32", "bf16" or "fp16"; nothing is shared.
+
+        Raises: PackError as `place` does.
+        """
+        return OpenPack(self.folder, self.manifest, place(str(self.placement.device), dtype))
+
     def _without(self, role: str) -> str:
         have = set(self.manifest.roles)
         works = [method for method, needs in METHODS.items() if have.issuperset(needs)]
