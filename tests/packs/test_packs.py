@@ -456,10 +456,14 @@ def test_the_miniature_is_sealed_with_what_is_trained_and_installed_whole(tmp_pa
     (trained / "defaults.json").write_text('{"sdedit": {"steps": 9}, "mdp": {"guidance": 3.0}}')
     manifest = finish(trained, tmp_path / "runs", "0")
     assert (manifest.name, list(manifest.roles)) == ("miniature", ["clip"])
-    assert manifest.defaults == {**UNTUNED, **FIXED, "sdedit": {"steps": 9}, "mdp": {"guidance": 3.0, **FIXED["mdp"]}}
+    tuned = {**UNTUNED, **FIXED, "sdedit": {"steps": 9}, "mdp": {"guidance": 3.0, **FIXED["mdp"]}}
+    assert manifest.defaults == tuned
+    (trained / "defaults.json").write_text('{"sdedit": {"steps": 8}}')
+    assert finish(trained, tmp_path / "runs", "0").defaults == {**tuned, "sdedit": {"steps": 8}}
     install(trained, installed)
     assert "61 % (n = 200)" in (installed / "CARD.md").read_text()
-    assert sorted(p.name for p in installed.iterdir()) == ["CARD.md", "clip", "manifest.json", "reports.json"]
+    kept = ["CARD.md", "clip", "manifest.json", "reports.json", "scores.json"]
+    assert sorted(p.name for p in installed.iterdir()) == kept
     pack = opened(installed)
     assert isinstance(pack.clip, roles.Clip) and pack.hash == manifest.hash
     (trained / "clip" / "config.json").write_text("{}")

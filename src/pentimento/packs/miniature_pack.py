@@ -45,7 +45,8 @@ ROLES: Mapping[str, Role] = {
     "perceptual": Role(kind="perceptual", components={"model": "perceptual"}),
 }
 """The folders that the recipes export."""
-REPORTS = "reports.json"
+REPORTS, SCORES = "reports.json", "scores.json"
+"""What the card is made of: the reports of all runs by recipe, and figures in words by what was measured."""
 FIXED: Mapping[str, Mapping[str, Any]] = {
     "visual_prompts": {
         "quadrant": 128, "groups": "composed", "steps": 30, "guidance_from": 2.0, "guidance_to": 5.0,
@@ -80,7 +81,7 @@ def finish(folder: Path, runs: Path, version: str) -> Manifest:
     }
     if not trained:
         raise PackError(f"{folder} holds no trained model: run runs/miniature.sh, or one recipe at least")
-    scores = read_json(folder / "scores.json")
+    scores = read_json(folder / SCORES)
     reports = with_runs(read_json(folder / REPORTS), runs)
     write_json(folder / REPORTS, reports)
     tuned = {**read_json(folder / MANIFEST).get("defaults", {}), **read_json(folder / DEFAULTS)}
@@ -119,7 +120,7 @@ def install(source: Path, target: Path) -> None:
     verify(source, manifest)
     partial, old = target.parent / f".{target.name}.partial", target.parent / f".{target.name}.old"
     shutil.rmtree(partial, ignore_errors=True)
-    for path in (MANIFEST, "CARD.md", REPORTS, *manifest.files):
+    for path in (MANIFEST, "CARD.md", REPORTS, SCORES, *manifest.files):
         if path in manifest.files or (source / path).is_file():
             (partial / path).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(source / path, partial / path)
