@@ -450,7 +450,7 @@ def bench(
     ] = None,
     only: Annotated[
         list[str] | None,
-        typer.Option(help="Only this row (not InstructGIE's) or method (tune); may be repeated."),
+        typer.Option(help="Only this row (of a paper's table) or method (tune); may be repeated."),
     ] = None,
     pack: PackOption = "miniature",
     device: DeviceOption = "auto",

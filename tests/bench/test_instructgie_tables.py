@@ -9,23 +9,26 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from filelock import FileLock
 from PIL import Image
 
 from measured import Poisoned
 from pentimento import bench
 from pentimento.bench import instructgie_rows as gie_rows
 from pentimento.bench import instructgie_tables as tables
-from pentimento.bench.instructgie_report import COLUMNS, PUBLISHED, groups_of
-from pentimento.bench.instructgie_rows import ABLATIONS, TRUTH, Row, table1_rows
-from pentimento.bench.metrics import clip_direction, psnr
-from pentimento.bench.table import attempt
-from pentimento.bench.visual_cases import KINDS_OF, case_of, draw_case, drawn, read_cases
+from pentimento.bench.instructgie_report import BASES, COLUMNS, PUBLISHED, SEEDS, differences, groups_of
+from pentimento.bench.instructgie_rows import ABLATIONS, STEPS, TRUTH, WHOLE, Row, table1_rows
+from pentimento.bench.metrics import clip_direction, frechet_distance, psnr
+from pentimento.bench.table import attempt, outcomes_in
+from pentimento.bench.visual_cases import KINDS_OF, LIVING, case_of, draw_case, drawn, living_in, read_cases
 from pentimento.data.grouped import draw_group
 from pentimento.data.grouped import drawn as order
 from pentimento.data.judging import FACTORS
 from pentimento.data.making import make
 from pentimento.data.visual_prompts import Layout
 from pentimento.errors import PackError, PlanError, RequestError
+from pentimento.packs.miniature_pack import UNTUNED
+from pentimento.recipes import visual_prompts as recipe
 from pentimento.values import Request, Result
 from toy import ToyPack
 
@@ -55,6 +58,7 @@ class GiePack(ToyPack):
     """A toy whose controls are what was asked for; `seen` are the folders."""
 
     clip = perceptual = features = MeanColours()
+    folder = Path("no folder")
 
     @property
     def judge(self) -> Any:
@@ -183,6 +187,88 @@ def test_a_broken_run_goes_on_and_a_changed_row_is_measured_anew_alone(tmp_path:
     assert counts == {"a": 6, "b": 10}
 
 
+def test_rows_that_are_not_asked_for_are_not_edited_but_shown_as_far_as_they_lie_there(tmp_path: Path) -> None:
+    counts = {"a": 0, "b": 0}
+
+    def counted(label: str) -> Any:
+        def edit(request: Request) -> Result:
+            counts[label] += 1
+            return painted(request)
+
+        return edit
+
+    def measured(*only: str) -> dict[str, Any]:
+        rows = (row("a", counted("a")), row("b", counted("b")))
+        return tables.measure("instructgie-table1", GiePack(), tmp_path, 2, rows=rows, only=only)
+
+    first = measured("a")
+    assert counts == {"a": 2, "b": 0} and list(first["groups"]["all cases"]["rows"]) == ["a"]
+    assert "missing, b: 2 of 2 cases, not asked for" in first["remarks"]
+    whole = measured("b")
+    assert counts == {"a": 2, "b": 2} and list(whole["groups"]["all cases"]["rows"]) == ["a", "b"]
+    assert not [remark for remark in whole["remarks"] if remark.startswith("missing")]
+    again = measured()
+    assert counts == {"a": 2, "b": 2} and again["groups"] == whole["groups"]
+
+
+def test_only_names_rows_that_there_are(tmp_path: Path, fakes: list[Fake]) -> None:
+    with pytest.raises(RequestError, match="no row 'Prompt Difusion'"):
+        bench.run("instructgie-table1", GiePack(), tmp_path, n=1, only=("Prompt Difusion",))
+    told = bench.run("instructgie-table2", GiePack(), tmp_path, n=1, only=("no edit", WHOLE))
+    assert [len(fake.asked) for fake in fakes] == [1]
+    assert "missing, w/o LIU: 1 of 1 cases, not asked for" in told["table"]
+
+
+def test_two_processes_on_one_folder_edit_every_case_once_and_keep_every_line(tmp_path: Path) -> None:
+    edited: list[tuple[str, int]] = []
+    inner: list[dict[str, Any]] = []
+
+    def edit(label: str) -> Any:
+        def one(request: Request) -> Result:
+            edited.append((label, request.seed))
+            if not inner:  # the second process begins while the first one edits its first case
+                inner.append({})
+                inner[0] = measured()
+            return painted(request)
+
+        return one
+
+    def measured() -> dict[str, Any]:
+        rows = (row("a", edit("a")), row("b", edit("b")))
+        return tables.measure("instructgie-table1", GiePack(), tmp_path, 3, rows=rows)
+
+    outer = measured()
+    assert sorted(edited) == [(label, number) for label in "ab" for number in range(3)]
+    assert "missing, a: 3 of 3 cases, another process is at it" in inner[0]["remarks"]
+    assert list(inner[0]["groups"]["all cases"]["rows"]) == ["b"]
+    assert list(outer["groups"]["all cases"]["rows"]) == ["a", "b"]
+    for label in "ab":
+        assert len((tmp_path / "instructgie" / f"{label}.jsonl").read_text().splitlines()) == 1 + 3
+
+
+def test_the_tables_share_a_row_that_another_process_holds_without_touching_its_log(
+    tmp_path: Path, fakes: list[Fake]
+) -> None:
+    tables.measure("instructgie-table1", GiePack(), tmp_path, 2)
+    log = tmp_path / "instructgie" / "instructgie.jsonl"
+    cut = "\n".join(log.read_text().splitlines()[:2]) + "\n" + '{"row": "Inst'  # a line that is being written
+    log.write_text(cut)
+    with FileLock(log.with_suffix(".lock")):
+        told = tables.measure("instructgie-table2", GiePack(), tmp_path, 2)
+    assert log.read_text() == cut
+    assert told["groups"]["all cases"]["rows"][WHOLE]["PSNR"]["n"] == 1
+    assert "missing, InstructGIE: 1 of 2 cases, another process is at it" in told["remarks"]
+
+
+def test_reading_a_log_changes_nothing_and_takes_only_what_belongs_to_its_head(tmp_path: Path) -> None:
+    tables.measure("instructgie-table1", GiePack(), tmp_path, 2, rows=(row("x", painted),))
+    log = tmp_path / "instructgie" / "x.jsonl"
+    text = log.read_text()
+    head = json.loads(text.splitlines()[0])
+    assert set(outcomes_in(log, head)) == {("x", 0), ("x", 1)} and not outcomes_in(log, {**head, "seed": 9})
+    assert log.read_text() == text
+
+
 def _without_seconds(groups: dict[str, Any]) -> dict[str, Any]:
     return {
         title: {label: {k: v for k, v in row.items() if k != "seconds"} for label, row in group["rows"].items()}
@@ -231,6 +317,97 @@ def test_figures_equal_a_naive_computation(tmp_path: Path) -> None:
     fid = np.square(x.mean(0) - y.mean(0)).sum() + np.trace(covariance[0] + covariance[1]) - 2 * root
     assert figures["FID"]["value"] == pytest.approx(fid, rel=1e-3)
     assert figures["FID"]["low"] <= figures["FID"]["value"] <= figures["FID"]["high"]
+
+
+def dimmed(request: Request) -> Result:
+    """Another edit: the picture, darker the higher its seed."""
+    image = request.image.point(lambda value: value * (100 - request.seed) // 100)
+    return Result(image, image, None, None)
+
+
+def test_rows_are_compared_with_the_whole_case_by_case_and_over_the_same_samples(tmp_path: Path) -> None:
+    n = 40
+    rows = (gie_rows.bounds(GiePack())[0], row("x", dimmed), row(WHOLE, painted))
+    report = tables.measure("instructgie-table1", GiePack(), tmp_path, n, rows=rows)
+    for title in ("all cases", "in the domain", "out of the domain"):
+        group = report["groups"][title]
+        assert list(group["differences"]) == ["x"]
+        told, mine, whole = group["differences"]["x"], group["rows"]["x"], group["rows"][WHOLE]
+        assert {"FID", "KID", "CLIP direction", "PSNR", "SSIM", "LPIPS truth", "PSNR living"} == set(told)
+        for name, figure in told.items():
+            assert figure["value"] == pytest.approx(mine[name]["value"] - whole[name]["value"], abs=1e-9)
+            assert figure["low"] <= figure["value"] <= figure["high"] and figure["n"] == mine[name]["n"]
+    assert "differences" not in report["groups"]["in the domain, replace"]
+    cases = drawn(n)
+    made = [[edit(case.asked()).decoded for case in cases] for edit in (dimmed, painted)]
+    truths = [np.asarray(case.case.truth) for case in cases]
+    exact = [[psnr(np.asarray(one), truth) for one, truth in zip(row, truths, strict=True)] for row in made]
+    apart = np.array(exact[0]) - np.array(exact[1])
+    again = np.random.default_rng([n, 707]).integers(0, n, (2000, n))
+    low, high = np.quantile(apart[again].mean(1), [0.025, 0.975])
+    told = report["groups"]["all cases"]["differences"]["x"]
+    assert (told["PSNR"]["low"], told["PSNR"]["high"]) == (pytest.approx(low), pytest.approx(high))
+    pooled = [MeanColours().pooled(row) for row in made]
+    wanted = MeanColours().pooled([Image.fromarray(truth) for truth in truths])
+    samples = torch.from_numpy(np.random.default_rng([n, 909]).integers(0, n, (40, n)))
+    both = [[frechet_distance(row[sample], wanted) for sample in samples] for row in pooled]
+    low, high = np.quantile(np.array(both[0]) - np.array(both[1]), [0.025, 0.975])
+    assert (told["FID"]["low"], told["FID"]["high"]) == (pytest.approx(low), pytest.approx(high))
+
+
+def test_differences_stand_in_all_three_files_beside_what_limits_them(tmp_path: Path) -> None:
+    rows = (row("x", dimmed), row(WHOLE, painted))
+    report = tables.measure("instructgie-table2", GiePack(name="miniature"), tmp_path, 4, rows=rows)
+    text, shown = ((tmp_path / f"instructgie-table2.{suffix}").read_text() for suffix in ("md", "html"))
+    assert json.loads((tmp_path / "instructgie-table2.json").read_text())["groups"] == report["groups"]
+    for title in ("all cases", "in the domain", "out of the domain"):
+        assert f"Less InstructGIE, case by case, {title}:" in text and f"case by case, {title}:" in shown
+    order = [
+        text.index(part)
+        for part in ("Measured, out of the domain (", BASES["miniature"], "Less InstructGIE, case by case, out")
+    ]
+    assert order == sorted(order) and text.count(BASES["miniature"]) == 1 and SEEDS in report["remarks"]
+    alone = tables.measure("instructgie-table2", GiePack(), tmp_path, 4, rows=rows[:1])
+    assert not alone["groups"]["all cases"]["differences"] and SEEDS not in alone["remarks"]
+    assert BASES["miniature"] not in (tmp_path / "instructgie-table2.md").read_text()
+
+
+def test_a_difference_of_shares_is_in_points_with_an_interval_of_pairs(tmp_path: Path) -> None:
+    outcomes = [
+        tables.Outcome(label, number, "x", measured={"carried out": float(number < carried), "refused": 0.0})
+        for label, carried in (("a", 30), (WHOLE, 20)) for number in range(40)
+    ]  # fmt: skip
+    told = differences(outcomes, {}, ["a", WHOLE])["a"]
+    assert list(told) == ["carried out"] and told["carried out"]["value"] == pytest.approx(25)
+    assert 5 < told["carried out"]["low"] < 25 < told["carried out"]["high"] < 45
+
+
+def test_living_creatures_are_those_that_selective_areas_are_for() -> None:
+    assert LIVING == recipe.LIVING
+    shown = [case for case in drawn(12) if case.living is not None]
+    assert 0 < len(shown) < 12
+    for case in shown:
+        assert case.living is not None and case.living.any() and not case.living.all()
+    edit = draw_group(0, 5, "test", kinds=("recolour",)).edits[1]
+    nothing = replace(edit.after, things=tuple(t for t in edit.after.things if t.noun not in LIVING))
+    assert living_in(nothing, 64) is None
+
+
+def test_what_is_wrong_in_a_creature_alone_counts_there(tmp_path: Path) -> None:
+    case = next(case for case in drawn(12) if case.living is not None)
+    assert case.case.truth is not None and case.living is not None
+    spoilt = case.case.truth.copy()
+    spoilt[~case.living] = 255 - spoilt[~case.living]
+    half = np.where(case.living[..., None], case.case.truth // 2, case.case.truth)
+    tools, _ = tables.instruments_of(GiePack())
+    told = []
+    for picture in (spoilt, half):
+        image = Image.fromarray(picture)
+        made = tables.Attempt(Result(image, image, None, None), "", 0.0)
+        told.append(tables.score(case, row("x", painted), made, 0, tools, None).measured)
+    assert told[0]["PSNR living"] == 99 > told[1]["PSNR living"] and told[0]["PSNR"] < told[1]["PSNR"]
+    without = replace(case, living=None)
+    assert "PSNR living" not in tables.score(without, row("x", painted), made, 0, tools, None).measured
 
 
 def test_the_bounds_bound(tmp_path: Path) -> None:
@@ -282,7 +459,8 @@ def test_table_1_has_all_rows_and_asks_every_method_the_same(tmp_path: Path, fak
     })  # fmt: skip
     told = bench.run("instructgie-table1", pack, tmp_path, n=2)
     assert [fake.settings for fake in fakes] == [
-        {}, {"guidance": 2.0, "steps": 9, "taught_by": "visual_prompts"}, {}, {"guidance": 3.0}
+        {}, {"guidance": 2.0, "steps": STEPS, "taught_by": "visual_prompts"}, {"steps": STEPS},
+        {"guidance": 3.0, "steps": STEPS},
     ]  # fmt: skip
     assert len({tuple((r.instruction, r.seed, r.image.tobytes()) for r in fake.asked) for fake in fakes}) == 1
     report = json.loads((tmp_path / "instructgie-table1.json").read_text())
@@ -315,6 +493,55 @@ def test_a_setting_that_a_method_does_not_know_costs_its_row(tmp_path: Path) -> 
         gie_rows.editor_of("sdedit", pack, gie_rows.of_pack(pack, "sdedit"))
 
 
+def test_a_row_that_nothing_was_chosen_for_is_named() -> None:
+    def named(**defaults: Any) -> set[str]:
+        pack = GiePack(defaults=defaults)
+        return {line.split(":")[0].removeprefix("not tuned, ") for line in gie_rows.untuned(table1_rows(pack), pack)}
+
+    assert named() == {"SDEdit", "InstructPix2Pix, same pairs", "Prompt Diffusion", "InstructGIE"}
+    tuned = {name: {"guidance": 2.5} for name in ("sdedit", "instruct_in_context", "promptdiffusion", "instructgie")}
+    assert named(**tuned) == set()
+    assert named(**{**tuned, "promptdiffusion": dict(UNTUNED["promptdiffusion"])}) == {"Prompt Diffusion"}
+    assert not gie_rows.untuned((*gie_rows.bounds(GiePack()), row("x", painted)), GiePack())
+
+
+def test_the_report_says_what_was_not_tuned(tmp_path: Path, fakes: list[Fake]) -> None:
+    told = tables.measure("instructgie-table1", GiePack(), tmp_path, 1)["remarks"]
+    assert [line for line in told if line.startswith("not tuned, Prompt Diffusion: ")]
+
+
+def _reported(folder: Path, **images: int) -> Path:
+    for name, seen in images.items():
+        (folder / name.replace("_", "-")).mkdir(parents=True, exist_ok=True)
+        report = {"images": abs(seen), "finished": seen > 0}
+        (folder / name.replace("_", "-") / "report.json").write_text(json.dumps(report))
+    return folder
+
+
+def test_ablations_with_other_budgets_than_the_whole_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pack = GiePack()
+    controls = _reported(tmp_path / "controls", without_esm=100, without_liu=80, without_sam=-100)
+    told = gie_rows.unequal(pack, controls)
+    assert told == [
+        "unequal budget, w/o LIU: 80 images, not 100",
+        "not trained to the end, w/o SAM: its report says so",
+    ]
+    runs = {"instructgie": [{"images": 50, "finished": False}, {"images": 30, "finished": True}]}
+    (tmp_path / "reports.json").write_text(json.dumps(runs))
+    monkeypatch.setattr(GiePack, "folder", tmp_path)
+    assert [line.split(":")[0] for line in gie_rows.unequal(pack, controls)] == [
+        "unequal budget, w/o ESM", "unequal budget, w/o SAM", "not trained to the end, w/o SAM"
+    ]  # fmt: skip
+    assert not gie_rows.unequal(pack, _reported(tmp_path / "equal", without_esm=80, without_sam=80))
+    assert not gie_rows.unequal(pack, None)
+
+
+def test_table_2_says_that_budgets_differ(tmp_path: Path, fakes: list[Fake]) -> None:
+    controls = _reported(_controls(tmp_path / "controls", ("without-esm", "without-sam")), without_esm=9, without_sam=8)
+    told = tables.measure("instructgie-table2", GiePack(), tmp_path, 1, ablations=controls)["remarks"]
+    assert "unequal budget, w/o SAM: 8 images, not 9" in told
+
+
 def _controls(folder: Path, names: tuple[str, ...]) -> Path:
     for name in names:
         (folder / name).mkdir(parents=True)
@@ -327,8 +554,8 @@ def test_each_ablation_takes_its_own_control_and_changes_one_thing(tmp_path: Pat
     controls = _controls(tmp_path / "controls", tuple(one.folder for one in ABLATIONS))
     bench.run("instructgie-table2", GiePack(), tmp_path, n=1, ablations=controls)
     asked = {fake.pack.name: fake.settings for fake in fakes}
-    wanted = {f"toy with {one.folder}": {} for one in ABLATIONS} | {"toy": {}}
-    assert asked == wanted | {"toy with without-liu": {"unify": False}}
+    wanted = {f"toy with {one.folder}": {"steps": STEPS} for one in ABLATIONS} | {"toy": {"steps": STEPS}}
+    assert asked == wanted | {"toy with without-liu": {"unify": False, "steps": STEPS}}
     report = json.loads((tmp_path / "instructgie-table2.json").read_text())
     assert list(report["groups"]["in the domain"]["rows"])[3:] == list(PUBLISHED["instructgie-table2"])
     hashes = [report["rows"][one.label]["control"] for one in ABLATIONS]
@@ -403,7 +630,8 @@ def test_ablations_belong_to_one_table(tmp_path: Path) -> None:
 def test_every_case_is_in_its_domain_and_in_its_kind() -> None:
     cases = drawn(12)
     groups = groups_of(cases)
-    assert list(groups)[:2] == ["in the domain", "out of the domain"]
+    assert list(groups)[:3] == ["all cases", "in the domain", "out of the domain"]
+    assert groups["all cases"] == list(range(12))
     assert sum(len(numbers) for title, numbers in groups.items() if "," in title) == 12
     assert groups["out of the domain, add"] == [1, 11]
 

@@ -12,6 +12,7 @@ from PIL import Image
 from measured import bench_pack
 from pentimento import bench
 from pentimento.bench import card, tune, tune_learning, tune_prompts
+from pentimento.bench.instructgie_rows import STEPS
 from pentimento.bench.tasks import draw_task
 from pentimento.bench.visual_cases import KINDS_OF, VisualCase
 from pentimento.editors import masked, mdp
@@ -54,7 +55,7 @@ def test_the_sweep_keeps_every_trial_best_first_and_writes_the_winner(tmp_path: 
 def test_example_pairs_are_tuned_on_trained_kinds_of_validation_alone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked, draw = [], tune_prompts.draw_case
+    asked, draw, steps = [], tune_prompts.draw_case, set()
 
     def watched(number: int, seed: int, domain: str, split: str, held_out: bool) -> VisualCase:
         asked.append((domain, split, draw(number, seed, domain, split, held_out).case.group))
@@ -62,6 +63,7 @@ def test_example_pairs_are_tuned_on_trained_kinds_of_validation_alone(
 
     def editor(method: str, pack: object, settings: dict[str, float]) -> Callable[[Request], Result]:
         def edit(request: Request) -> Result:
+            steps.add(settings["steps"])
             image = request.image if settings["guidance"] == 2 else Image.new("RGB", request.image.size)
             return Result(image, image, None, None)
 
@@ -70,7 +72,9 @@ def test_example_pairs_are_tuned_on_trained_kinds_of_validation_alone(
     monkeypatch.setattr(tune_prompts, "draw_case", watched)
     monkeypatch.setattr(tune_prompts, "editor_of", editor)
     tuned = {"x": tune_prompts.Tuned("x", {}, {"guidance": (1.0, 2.0)})}
-    trials = tune_prompts.tune_prompted(bench_pack(), "x", 3, 0, tmp_path, tuned=tuned)
+    pack = bench_pack(defaults={"x": {"steps": 7}})
+    trials = tune_prompts.tune_prompted(pack, "x", 3, 0, tmp_path, tuned=tuned)
+    assert steps == {STEPS}  # as in the tables
     assert asked == [("in_domain", "validation", kind) for kind in KINDS_OF["in_domain"][:3]]
     lost = {trial.settings["guidance"]: trial.lost for trial in trials}
     assert lost[2.0] == 0 < lost[1.0] and trials[0].score >= trials[1].score

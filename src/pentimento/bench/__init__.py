@@ -25,7 +25,7 @@ TABLES = {
 }  # fmt: skip
 """The tables by name, with the number of scenes, or effects, each is measured on when none is asked for."""
 WITH_CASES = tuple(name for name in TABLES if "-table" in name)
-IN_PARTS = ("instructedit-table1", "tune", *(name for name in TABLES if name.startswith("instructbrush")))
+IN_PARTS = ("tune", *WITH_CASES)
 
 
 def run(
@@ -43,8 +43,8 @@ def run(
 
     `cases` is a folder of pictures and instructions for the tables that take one (`cases.read_cases`); `ablations` one
     of controls, for instructgie-table2 (`instructgie_rows.ABLATIONS`). `only` names the methods (tune) or rows
-    (instructedit-table1, InstructBrush's tables) that are measured, so that several processes share the work; the same
-    call without it then goes on from all that is there.
+    (of the papers' tables) that are measured, so that several processes share the work; the same call without it then
+    goes on from all that is there.
     Raises: RequestError for an unknown table, nothing to collect or no cases; PackError for a role without which
     nothing can be measured.
     """
@@ -86,7 +86,8 @@ def run(
     if name.startswith("instructgie"):
         from . import instructgie_tables as visual
 
-        report = visual.measure(name, pack, output, count, seed, watch, cases, ablations)
+        _chosen(only, [row.label for row in visual.rows_of(name, pack)], "row")
+        report = visual.measure(name, pack, output, count, seed, watch, cases, ablations, only=only)
         files = [str(output / f"{name}.{suffix}") for suffix in ("json", "md", "html")]
         return {"table": f"\n{visual.markdown(report)}\n", "files": files}
     if name == "erf":

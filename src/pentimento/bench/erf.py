@@ -1,8 +1,9 @@
 """Effective receptive fields of a convolutional, a ViT and a VMamba encoder (InstructGIE Fig. 3; Luo et al. 2016).
 
-Three encoders of one depth and width look at the latents of visual prompts, with fresh weights; then those that a pack
-has trained look at what they were trained on: the reformed branch's vision encoder (VMamba), Prompt Diffusion's hint
-encoder (convolutions) and CLIP's picture half (ViT).
+Three kinds of encoder of one depth and width, VMamba with cells woven and not, look at the latents of visual prompts,
+with fresh weights; then those that a pack has trained look at what they were trained on: at grids the reformed branch's
+vision encoder (VMamba), or the hint encoder that stands in its place; at one picture Prompt Diffusion's query encoder
+(convolutions) and CLIP's picture half (ViT).
 """
 
 import json
@@ -19,17 +20,21 @@ from torch.nn import functional as F
 
 from ..data.edits import draw_edit, render_edit
 from ..diffusion.control import VisionEncoder
-from ..diffusion.grids import Quadrants, by_quadrant, joined, visual_prompt
+from ..diffusion.grids import Quadrants, by_quadrant, joined, quadrants, visual_prompt
 from ..diffusion.latents import to_tensor
 from ..diffusion.vmamba import Shape
 from ..editors.requests import Watch, unwatched
 from ..errors import PackError
+from ..packs.in_context import conditions
 from ..vision.layers import ConvNorm, Residual, TextBlock
 from .table import save_picture, write_whole
 
 WIDTH, BLOCKS = 96, 2
 """Of the encoders with fresh weights; two blocks are the reformed branch's."""
 HELD = (0.5, 0.9)
+MIDDLE, OF_ANSWER = 0.5, 0.75
+"""Where the unit that is asked lies, as fractions of height and width: in the middle of a picture, or of a grid's
+answer, which alone is painted for its own sake. The middle of a grid is only a corner of its four pictures."""
 FLOOR = 1e-4
 """Of the largest gradient; the figure shows nothing below it."""
 SIDE = 256  # pixels of a field in the figure
@@ -40,12 +45,13 @@ Encode = Callable[[Tensor], Tensor]
 
 @dataclass(frozen=True)
 class Looker:
-    """An encoder and what it looks at, inputs (n, c, h, w)."""
+    """An encoder, what it looks at, inputs (n, c, h, w), and where its unit is asked, as a fraction of both sides."""
 
     label: str
     trained: bool
     encode: Encode
     inputs: Tensor
+    asked: float = OF_ANSWER
 
 
 class PatchEncoder(nn.Module):
@@ -64,19 +70,20 @@ class PatchEncoder(nn.Module):
         return tokens.transpose(1, 2).unflatten(2, x.shape[-2:])
 
 
-def receptive_field(encode: Encode, inputs: Tensor, generator: torch.Generator) -> np.ndarray:
-    """How strongly each place of inputs (n, c, h, w) moves the middle unit of what is encoded, float (h, w).
+def receptive_field(encode: Encode, inputs: Tensor, generator: torch.Generator, asked: float = MIDDLE) -> np.ndarray:
+    """How strongly each place of inputs (n, c, h, w) moves one unit of what is encoded, float (h, w).
 
-    The gradient of the middle unit with respect to the input (Luo et al. 2016, Sec. 2): the root of its square, summed
-    over the channels of input and unit and averaged over the inputs. A unit's channels are asked in one random
-    direction for each input, whose mean square is their sum's.
+    The unit lies at the fraction `asked` of height and width. The gradient of the unit with respect to the input (Luo
+    et al. 2016, Sec. 2, of the middle one): the root of its square, summed over the channels of input and unit and
+    averaged over the inputs. A unit's channels are asked in one random direction for each input, whose mean square is
+    their sum's.
     """
     total = torch.zeros(inputs.shape[-2:])
     for one in inputs:
         x = one[None].detach().clone().requires_grad_()
         features = encode(x)  # (1, d, h', w')
         height, width = features.shape[-2:]
-        unit = features[0, :, height // 2, width // 2]
+        unit = features[0, :, int(asked * height), int(asked * width)]
         direction = torch.randn(len(unit), generator=generator).to(unit)
         (gradient,) = torch.autograd.grad(unit @ direction, x)
         total += gradient[0].square().sum(0).float().cpu()
@@ -109,14 +116,18 @@ def prompts(n: int, seed: int = 0) -> Tensor:
 
 
 def fresh(latents: Tensor, width: int = WIDTH, blocks: int = BLOCKS) -> list[Looker]:
-    """The three kinds of encoder with fresh weights, for square latents (n, c, side, side)."""
+    """The three kinds of encoder with fresh weights, for grids of square latents (n, c, side, side)."""
     torch.manual_seed(0)
     channels, side = latents.shape[1], latents.shape[-1]
     seer = VisionEncoder(channels, width, Shape(), blocks)
+    nn.init.dirac_(seer.out.weight)  # the last convolution, which starts at zero: lets all through
+    weaving = VisionEncoder(channels, width, Shape(), blocks, weave=True)
+    weaving.load_state_dict(seer.state_dict())
     encoders: dict[str, nn.Module] = {
         "convolution": nn.Sequential(ConvNorm(channels, width), *(Residual(width) for _ in range(blocks))),
         "ViT": PatchEncoder(channels, width, blocks, side),
-        "VMamba": nn.Sequential(seer.conv_in, seer.blocks),  # its last convolution starts at zero
+        "VMamba": seer,
+        "VMamba, woven": weaving,
     }
     return [Looker(label, False, net.eval().requires_grad_(False), latents) for label, net in encoders.items()]
 
@@ -124,7 +135,7 @@ def fresh(latents: Tensor, width: int = WIDTH, blocks: int = BLOCKS) -> list[Loo
 def trained(pack: Any, pixels: Tensor) -> tuple[list[Looker], dict[str, str]]:
     """The encoders that the pack has trained, and why others are missing, by role."""
     found, missing = [], {}
-    makers = {"prompt_diffusion": _hint_encoder, "clip": _picture_half, "incontext": _vision_encoder}
+    makers = {"prompt_diffusion": _query_encoder, "clip": _picture_half, "incontext": _grid_encoder}
     for role, make in makers.items():
         try:
             found.append(make(pack.load(role), pixels))
@@ -133,30 +144,36 @@ def trained(pack: Any, pixels: Tensor) -> tuple[list[Looker], dict[str, str]]:
     return found, missing
 
 
-def _vision_encoder(model: Any, pixels: Tensor) -> Looker:
-    return Looker("VMamba, incontext", True, _at(model.control.vision), by_quadrant(model.autoencoder.encode, pixels))
+def _grid_encoder(model: Any, pixels: Tensor) -> Looker:
+    """What a branch sees grids by, weaving and all: latents by its vision encoder, or pixels by its hint encoder."""
+    kind, control = "convolution" if model.config.control == "controlnet" else "VMamba", model.control
+    (seen,) = conditions(model.config, pixels, lambda: by_quadrant(model.autoencoder.encode, pixels))
+    woven = ", woven" if model.config.weave else ""
+    return Looker(f"{kind}{woven}, incontext", True, _at(control, control.look), seen)
 
 
-def _hint_encoder(model: Any, pixels: Tensor) -> Looker:
-    return Looker("convolution, prompt_diffusion", True, _at(model.control.query), pixels)
+def _query_encoder(model: Any, pixels: Tensor) -> Looker:
+    query = model.control.query
+    return Looker("convolution, prompt_diffusion", True, _at(query, query), quadrants(pixels).in1, MIDDLE)
 
 
 def _picture_half(clip: Any, pixels: Tensor) -> Looker:
     tower = clip.model.vision_model
     side = clip.model.config.vision_config.image_size
-    small = F.interpolate(pixels, (side, side), mode="bicubic", antialias=True, align_corners=False)
+    picture = quadrants(pixels).in1
+    small = F.interpolate(picture, (side, side), mode="bicubic", antialias=True, align_corners=False)
 
     def encode(x: Tensor) -> Tensor:
         tokens = tower(pixel_values=x.to(clip.model.device)).last_hidden_state[:, 1:]  # without the class token
         cells = round(tokens.shape[1] ** 0.5)
         return tokens.transpose(1, 2).unflatten(2, (cells, cells))
 
-    return Looker("ViT, clip", True, encode, small)
+    return Looker("ViT, clip", True, encode, small, MIDDLE)
 
 
-def _at(net: nn.Module) -> Encode:
-    """The net on its own device."""
-    return lambda x: net(x.to(next(net.parameters()).device))
+def _at(net: nn.Module, encode: Encode) -> Encode:
+    """What a part of a net encodes, on the net's own device."""
+    return lambda x: encode(x.to(next(net.parameters()).device))
 
 
 def measure(pack: Any, output: Path, n: int = 24, seed: int = 0, watch: Watch = unwatched) -> dict[str, Any]:
@@ -170,11 +187,11 @@ def measure(pack: Any, output: Path, n: int = 24, seed: int = 0, watch: Watch = 
     rows, fields = [], []
     for number, one in enumerate(lookers):
         watch(one.label, number, len(lookers))
-        field = receptive_field(one.encode, one.inputs, torch.Generator().manual_seed(seed))
+        field = receptive_field(one.encode, one.inputs, torch.Generator().manual_seed(seed), one.asked)
         fields.append(field)
         shares = {f"area that holds {held:.0%}": area_share(field, held) for held in HELD}
-        rows.append({"encoder": one.label, "trained": one.trained, "input": list(one.inputs.shape[1:]), **shares,
-                     "area reached": reached(field)})  # fmt: skip
+        rows.append({"encoder": one.label, "trained": one.trained, "input": list(one.inputs.shape[1:]),
+                     "asked at": one.asked, **shares, "area reached": reached(field)})  # fmt: skip
     report = {"pack": pack.name, "pack hash": pack.hash, "n": n, "seed": seed, "rows": rows, "not measured": missing}
     output.mkdir(parents=True, exist_ok=True)
     write_whole(output / "erf.json", json.dumps(report, indent=1) + "\n")

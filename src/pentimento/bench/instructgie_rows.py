@@ -5,13 +5,16 @@ edit when a role is missing.
 """
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from statistics import mode
 from typing import Any, Protocol
 
 from ..editors import EDITORS
 from ..errors import PackError, RequestError
+from ..packs.miniature_pack import REPORTS, UNTUNED
+from ..packs.sealing import read_json
 from ..settings import build
 from ..values import Request, Result
 from .table import BenchPack, tripped, unchanged
@@ -20,13 +23,17 @@ Edit = Callable[[Request], Result]
 
 TRUTH, WHOLE = "the true picture, autoencoder round trip", "InstructGIE"
 
+STEPS = 20
+"""Sampling steps of all that learned from visual prompts, in the tables and where their guidance is chosen."""
 TAUGHT: Mapping[str, Any] = {"taught_by": "visual_prompts"}
 """The setting by which InstructPix2Pix takes the model that learned from the in-context models' pairs."""
 
 
 class ChangeablePack(BenchPack, Protocol):
-    """A pack one of whose models may have a component of its own."""
+    """A pack one of whose models may have a component of its own; `folder` may hold the reports of its training."""
 
+    @property
+    def folder(self) -> Path: ...
     def with_component(self, role: str, name: str, folder: Path) -> BenchPack: ...
 
 
@@ -36,6 +43,7 @@ class Row:
     cases, JSON-able.
 
     The request of a row that is `shown_the_truth` holds the true picture instead of the one before; no method's does.
+    `tuned_as` names, among a pack's defaults, the settings that were chosen for it; "" for none.
     """
 
     label: str
@@ -43,6 +51,7 @@ class Row:
     about: Mapping[str, Any] = field(default_factory=dict)
     bound: bool = False
     shown_the_truth: bool = False
+    tuned_as: str = ""
 
 
 @dataclass(frozen=True)
@@ -77,11 +86,9 @@ def table1_rows(pack: BenchPack) -> tuple[Row, ...]:
     return (
         *bounds(pack),
         method_row("SDEdit", "sdedit", pack),
-        method_row(
-            "InstructPix2Pix, same pairs", "instructpix2pix", pack, {**of_pack(pack, "instruct_in_context"), **TAUGHT}
-        ),
-        method_row("Prompt Diffusion", "promptdiffusion", pack),
-        method_row(WHOLE, "instructgie", pack),
+        taught_row("InstructPix2Pix, same pairs", "instructpix2pix", pack, "instruct_in_context", TAUGHT),
+        taught_row("Prompt Diffusion", "promptdiffusion", pack, "promptdiffusion"),
+        taught_row(WHOLE, "instructgie", pack, "instructgie"),
     )
 
 
@@ -90,7 +97,7 @@ def table2_rows(pack: ChangeablePack, ablations: Path | None) -> tuple[Row, ...]
     return (
         *bounds(pack),
         *(_ablated(one, pack, ablations) for one in ABLATIONS),
-        method_row(WHOLE, "instructgie", pack),
+        taught_row(WHOLE, "instructgie", pack, "instructgie"),
     )
 
 
@@ -98,10 +105,20 @@ def of_pack(pack: BenchPack, name: str) -> dict[str, Any]:
     return dict(pack.defaults.get(name, {}))
 
 
-def method_row(label: str, method: str, pack: BenchPack, settings: Mapping[str, Any] | None = None) -> Row:
+def method_row(
+    label: str, method: str, pack: BenchPack, settings: Mapping[str, Any] | None = None, tuned_as: str = ""
+) -> Row:
     """A method by the pack's defaults, with `settings` over them."""
     chosen = {**of_pack(pack, method), **(settings or {})}
-    return Row(label, lambda: editor_of(method, pack, chosen), {"method": method, "settings": chosen})
+    about = {"method": method, "settings": chosen}
+    return Row(label, lambda: editor_of(method, pack, chosen), about, tuned_as=tuned_as or method)
+
+
+def taught_row(
+    label: str, method: str, pack: BenchPack, tuned_as: str, settings: Mapping[str, Any] | None = None
+) -> Row:
+    """What learned from visual prompts, by what was chosen for it as `tuned_as`, at the tables' steps."""
+    return method_row(label, method, pack, {**of_pack(pack, tuned_as), **(settings or {}), "steps": STEPS}, tuned_as)
 
 
 def editor_of(method: str, pack: BenchPack, settings: Mapping[str, Any]) -> Edit:
@@ -118,7 +135,7 @@ def editor_of(method: str, pack: BenchPack, settings: Mapping[str, Any]) -> Edit
 
 def _ablated(ablation: Ablation, pack: ChangeablePack, ablations: Path | None) -> Row:
     folder = control_folder(ablations / ablation.folder) if ablations is not None else None
-    chosen = {**of_pack(pack, "instructgie"), **ablation.settings}
+    chosen = {**of_pack(pack, "instructgie"), **ablation.settings, "steps": STEPS}
 
     def editor() -> Edit:
         if folder is None:
@@ -134,6 +151,31 @@ def _ablated(ablation: Ablation, pack: ChangeablePack, ablations: Path | None) -
 def control_folder(folder: Path) -> Path:
     """The control in an ablation's folder: the folder itself, or that of the role in a pack that was trained there."""
     return folder / "incontext" if (folder / "incontext").is_dir() else folder
+
+
+def untuned(rows: Sequence[Row], pack: BenchPack) -> list[str]:
+    """A line for each row for which the pack's defaults hold nothing beyond what every pack begins with."""
+    return [
+        f"not tuned, {row.label}: among the pack's defaults {row.tuned_as} has nothing beyond what a pack begins with"
+        for row in rows
+        if row.tuned_as and of_pack(pack, row.tuned_as) in ({}, UNTUNED.get(row.tuned_as))
+    ]
+
+
+def unequal(pack: ChangeablePack, ablations: Path | None) -> list[str]:
+    """A line for each control of Table 2 that has not seen as many images as the whole (or as most, where the whole has
+    no report), or was not trained to the end; as far as reports lie there (`runs/comparisons.sh`)."""
+    runs = {WHOLE: read_json(pack.folder / REPORTS).get("instructgie", [])}
+    for one in ABLATIONS if ablations is not None else ():
+        report = read_json(ablations / one.folder / "report.json")
+        runs[one.label] = [report] if report else []
+    seen = {label: sum(run["images"] for run in stretches) for label, stretches in runs.items() if stretches}
+    wanted = seen.get(WHOLE) or mode(seen.values()) if seen else 0
+    lines = [
+        f"unequal budget, {label}: {images} images, not {wanted}" for label, images in seen.items() if images != wanted
+    ]
+    broken = [label for label in seen if not runs[label][-1]["finished"]]
+    return [*lines, *(f"not trained to the end, {label}: its report says so" for label in broken)]
 
 
 def hash_of(folder: Path) -> str:

@@ -2,7 +2,7 @@
 
 docs/protocol.md says what is measured and why. Every row keeps its outcomes and pictures in files of its own, below
 what decides them: a run that was broken off goes on, both tables share the whole, and what has changed is measured
-anew.
+anew. Processes divide the rows: whoever holds a row's lock edits it, and a process that dies lets go of it.
 """
 
 import json
@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from filelock import FileLock, Timeout
 from PIL import Image
 
 from ..editors.requests import Watch, unwatched
@@ -20,8 +21,9 @@ from ..roles import Clip
 from ..values import Request
 from . import card
 from .instructedit_table1 import measured
-from .instructgie_report import COLUMNS, PUBLISHED, TITLES, markdown, picture_path, shown, slug, tables_of
-from .instructgie_rows import WHOLE, ChangeablePack, Edit, Row, table1_rows, table2_rows
+from .instructgie_report import COLUMNS, PUBLISHED, SEEDS, TITLES, markdown, picture_path, shown, slug, tables_of
+from .instructgie_rows import WHOLE, ChangeablePack, Row, table1_rows, table2_rows, unequal, untuned
+from .metrics import psnr
 from .report import page
 from .table import (
     Attempt,
@@ -33,6 +35,7 @@ from .table import (
     hardware,
     instruments_of,
     networks_of,
+    outcomes_in,
     save_picture,
     unchanged,
     write_whole,
@@ -53,15 +56,17 @@ def measure(
     cases: Path | None = None,
     ablations: Path | None = None,
     rows: Sequence[Row] = (),
+    only: Sequence[str] = (),
 ) -> dict[str, Any]:
     """A table on `n` drawn visual prompts, or on those of a set in the folder `cases`; `ablations` is the folder of
-    Table 2's controls. The same command goes on where a run was broken off.
+    Table 2's controls. The same command goes on where a run was broken off. `only` names the rows that are edited now;
+    the table has all that lie there, and says which do not.
 
     Writes {table}.json, .md and .html into `output`, and what every row made into output/instructgie.
     Raises: RequestError for a folder without visual prompts.
     """
     chosen = read_cases(cases, n, seed) if cases is not None else drawn(n, seed)
-    rows = tuple(rows) or (table2_rows(pack, ablations) if table.endswith("2") else table1_rows(pack))
+    rows = tuple(rows) or rows_of(table, pack, ablations)
     tools, remarks = instruments_of(pack)
     clip, notes = clip_of(pack, "CLIP directional similarity")
     head = {
@@ -70,17 +75,21 @@ def measure(
         "cases": f"{cases} {digest(cases)}" if cases is not None else "drawn",
     }  # fmt: skip
     folder = output / "instructgie"
-    outcomes, unable = _edited(rows, chosen, folder, head, partial(score, tools=tools, clip=clip), watch)
-    missing = [*remarks, *notes, *(f"not measured, {label}: {why}" for label, why in unable.items())]
+    outcomes, lacking = _edited(rows, only, chosen, folder, head, partial(score, tools=tools, clip=clip), watch)
+    able = [row for row in rows if any(o.row == row.label for o in outcomes)]
+    told = [*remarks, *notes, *lacking, *untuned(able, pack)]
+    if table.endswith("2"):
+        told += unequal(pack, ablations)
     if cases is None:
         unjudged = dict.fromkeys(f"{TITLES[c.domain]}, {c.case.group}" for c in chosen if c.case.judged is None)
-        missing += [f"not judged, {title}: the judge has no question about it" for title in unjudged]
+        told += [f"not judged, {title}: the judge has no question about it" for title in unjudged]
+    groups = tables_of(outcomes, chosen, able, folder, tools)
+    if any(group.get("differences") for group in groups.values()):
+        told.append(SEEDS)
     report: dict[str, Any] = head | {
-        "table": table, "hardware": hardware(), "published": PUBLISHED[table], "remarks": missing,
-        "rows": {row.label: dict(row.about) for row in rows},
+        "table": table, "hardware": hardware(), "published": PUBLISHED[table], "remarks": told,
+        "rows": {row.label: dict(row.about) for row in rows}, "groups": groups,
     }  # fmt: skip
-    able = [row for row in rows if any(o.row == row.label for o in outcomes)]
-    report["groups"] = tables_of(outcomes, chosen, able, folder, tools)
     report["figures"] = {
         f"{table}, {WHOLE}, {title}, {COLUMNS[name].label}": card.in_words(value, COLUMNS[name].unit)
         for title in TITLES.values() if title in report["groups"]
@@ -94,38 +103,81 @@ def measure(
     return report
 
 
+def rows_of(table: str, pack: ChangeablePack, ablations: Path | None = None) -> tuple[Row, ...]:
+    """The rows of a table. Loads nothing."""
+    return table2_rows(pack, ablations) if table.endswith("2") else table1_rows(pack)
+
+
 def _edited(
     rows: Sequence[Row],
+    only: Sequence[str],
     cases: Sequence[VisualCase],
     folder: Path,
     head: Mapping[str, Any],
     scored: Callable[[VisualCase, Row, Attempt, int], Outcome],
     watch: Watch,
-) -> tuple[list[Outcome], dict[str, str]]:
-    """The outcomes of all rows on all cases, with those that lie in `folder` already; and why a row has none."""
+) -> tuple[list[Outcome], list[str]]:
+    """The outcomes that lie in `folder` when those of `only` (of all rows, without any) are edited as far as no other
+    process is at them; and a line for each row that lacks some."""
     folder.mkdir(parents=True, exist_ok=True)
-    editors: dict[str, Edit] = {}
-    logs: dict[str, Log] = {}
+    asked = [row for row in rows if not only or row.label in only]
     unable: dict[str, str] = {}
-    for row in rows:
+    done = set[str]()
+    for row in (*asked, *asked):  # again for what another process was at
+        if row.label in done or row.label in unable:
+            continue
+
+        def seen(number: int, before: int = len(done) * len(cases)) -> None:
+            watch("edit", before + number, len(asked) * len(cases))
+
         try:
-            editors[row.label] = row.editor()
-            logs[row.label] = Log(folder / f"{slug(row.label)}.jsonl", {**head, "row": dict(row.about)})
+            _edit(row, cases, folder, _about(head, row), scored, seen)
+            done.add(row.label)
         except PackError as error:
             unable[row.label] = str(error)
-    for number, case in enumerate(cases):
-        watch("edit", number, len(cases))
-        for row in rows:
-            if row.label in unable or (row.label, number) in logs[row.label].outcomes:
+        except Timeout:
+            continue
+    found, lines = list[Outcome](), [f"not measured, {label}: {why}" for label, why in unable.items()]
+    for row in rows:
+        kept = outcomes_in(_log(folder, row), _about(head, row)) if row.label not in unable else {}
+        found += [kept[key] for key in sorted(kept)]
+        if len(kept) < len(cases) and row.label not in unable:
+            why = "another process is at it" if row in asked else "not asked for"
+            lines.append(f"missing, {row.label}: {len(cases) - len(kept)} of {len(cases)} cases, {why}")
+    return found, lines
+
+
+def _edit(
+    row: Row,
+    cases: Sequence[VisualCase],
+    folder: Path,
+    head: Mapping[str, Any],
+    scored: Callable[[VisualCase, Row, Attempt, int], Outcome],
+    seen: Callable[[int], None],
+) -> None:
+    """Edit the cases of which the row's log has no outcome yet.
+
+    Raises: PackError when the row cannot be measured; Timeout when another process is at it.
+    """
+    edit = row.editor()
+    with FileLock(_log(folder, row).with_suffix(".lock"), blocking=False):
+        log = Log(_log(folder, row), head)
+        for number, case in enumerate(cases):
+            seen(number)
+            if (row.label, number) in log.outcomes:
                 continue
-            try:
-                made = attempt(editors[row.label], _request(case, row))
-            except PackError as error:
-                unable[row.label] = str(error)
-                continue
+            made = attempt(edit, _request(case, row))
             save_picture(picture_path(folder, row.label, number), (made.result or unchanged(case.asked())).decoded)
-            logs[row.label].add(scored(case, row, made, number))
-    return [log.outcomes[key] for log in logs.values() for key in sorted(log.outcomes)], unable
+            log.add(scored(case, row, made, number))
+
+
+def _log(folder: Path, row: Row) -> Path:
+    return folder / f"{slug(row.label)}.jsonl"
+
+
+def _about(head: Mapping[str, Any], row: Row) -> dict[str, Any]:
+    """All that decides a row's outcomes."""
+    return {**head, "row": dict(row.about)}
 
 
 def _request(case: VisualCase, row: Row) -> Request:
@@ -140,6 +192,8 @@ def score(case: VisualCase, row: Row, made: Attempt, number: int, tools: Instrum
     result = made.result or unchanged(case.asked())
     found = measured(case.case, np.asarray(result.decoded.convert("RGB")), tools, clip)
     scores = {name: value for name, value in found.items() if name in COLUMNS}
+    if case.living is not None and case.case.truth is not None:
+        scores["PSNR living"] = psnr(np.asarray(result.decoded.convert("RGB")), case.case.truth, case.living)
     if not row.bound:
         scores |= {"refused": float(made.result is None), "seconds": made.seconds}
     return Outcome(row.label, number, case.case.group, made.refusal, scores)

@@ -211,16 +211,40 @@ def in_rows(columns: Mapping[str, Column], rows: Mapping[str, Mapping[str, Any]]
     return lines
 
 
-def set_distances(results: Tensor, truths: Tensor) -> dict[str, dict[str, Any]]:
-    """FID and KID x 1000 between pooled features (n, d) of results and of truths; bootstrap over results. JSON-able."""
-    figures = {}
+@dataclass(frozen=True)
+class Distance:
+    """A distance between sets of `n` pictures, and what it is over bootstrap samples of one of them, (samples,)."""
+
+    value: float
+    again: np.ndarray
+    n: int
+
+    def less(self, other: "Distance") -> "Distance":
+        """By how much it is above another row's distance, sample by sample."""
+        return Distance(self.value - other.value, self.again - other.again, self.n)
+
+    def to_json(self) -> dict[str, Any]:
+        """Its figure."""
+        low, high = np.quantile(self.again, [0.025, 0.975])
+        return Figure(self.value, float(min(low, self.value)), float(max(high, self.value)), self.n).to_json()
+
+
+def distances_of(results: Tensor, truths: Tensor) -> dict[str, Distance]:
+    """FID and KID x 1000 between pooled features (n, d) of results and of truths; bootstrap over results.
+
+    The samples depend on n alone, so those of two rows are of the same cases.
+    """
+    found = {}
     for name, distance in (("FID", frechet_distance), ("KID", lambda x, y: 1000 * kernel_distance(x, y))):
         n, generator = len(results), np.random.default_rng([len(results), 909])
         again = [distance(results[torch.from_numpy(p)], truths) for p in generator.integers(0, n, (40, n))]
-        low, high = np.quantile(again, [0.025, 0.975])
-        value = distance(results, truths)
-        figures[name] = Figure(value, float(min(low, value)), float(max(high, value)), n).to_json()
-    return figures
+        found[name] = Distance(distance(results, truths), np.array(again), n)
+    return found
+
+
+def set_distances(results: Tensor, truths: Tensor) -> dict[str, dict[str, Any]]:
+    """The figures of `distances_of`; JSON-able."""
+    return {name: distance.to_json() for name, distance in distances_of(results, truths).items()}
 
 
 def hardware() -> str:
@@ -230,20 +254,26 @@ def hardware() -> str:
     return f"{os.cpu_count()} CPU cores, {torch.get_num_threads()} threads"
 
 
+def outcomes_in(path: Path, head: Mapping[str, Any]) -> dict[tuple[str, int], Outcome]:
+    """The outcomes of a log by row and task, as far as they belong to `head`; reading changes nothing there."""
+    lines = path.read_text(encoding="utf-8").split("\n") if path.exists() else []
+    whole = lines[:-1]  # what follows the last line break is empty, or was cut off by a kill
+    if not whole or json.loads(whole[0]) != json.loads(json.dumps(head)):
+        return {}
+    outcomes = (Outcome(**json.loads(line)) for line in whole[1:])
+    return {(outcome.row, outcome.task): outcome for outcome in outcomes}
+
+
 class Log:
-    """Outcomes on disk, a line each, below a line that says what they belong to; other belongings start anew."""
+    """Outcomes on disk, a line each, below a line that says what they belong to; other belongings start anew.
+
+    Opening it rewrites the file: no other process may be writing it then.
+    """
 
     def __init__(self, path: Path, head: Mapping[str, Any]):
-        self.path, self.outcomes = path, dict[tuple[str, int], Outcome]()
-        lines = path.read_text(encoding="utf-8").split("\n") if path.exists() else []
-        whole = lines[:-1]  # what follows the last line break is empty, or was cut off by a kill
-        if whole and json.loads(whole[0]) == json.loads(json.dumps(head)):
-            for line in whole[1:]:
-                outcome = Outcome(**json.loads(line))
-                self.outcomes[outcome.row, outcome.task] = outcome
-            write_whole(path, "\n".join(whole) + "\n")
-        else:
-            write_whole(path, json.dumps(head) + "\n")
+        self.path, self.outcomes = path, outcomes_in(path, head)
+        lines = [json.dumps(head), *(json.dumps(asdict(outcome)) for outcome in self.outcomes.values())]
+        write_whole(path, "\n".join(lines) + "\n")
 
     def add(self, outcome: Outcome) -> None:
         with open(self.path, "a", encoding="utf-8") as file:

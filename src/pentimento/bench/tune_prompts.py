@@ -1,6 +1,7 @@
 """Settings of what sees an example pair, and of the InstructPix2Pix beside it, chosen on validation visual prompts.
 
-All of them show kinds of edit that are trained: nobody's settings have seen a withheld one.
+All of them show kinds of edit that are trained: nobody's settings have seen a withheld one. All are tried at the
+sampling steps of the tables.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from ..editors.requests import Watch, unwatched
-from .instructgie_rows import TAUGHT, editor_of, of_pack
+from .instructgie_rows import STEPS, TAUGHT, editor_of, of_pack
 from .judge import round_trip
 from .metrics import psnr
 from .table import BenchPack, attempt, unchanged
@@ -56,7 +57,7 @@ def tune_prompted(
     """
     one, judge = tuned[name], pack.judge
     trip = round_trip(pack.text_to_image.autoencoder)
-    fixed = {**of_pack(pack, one.method), **of_pack(pack, name), **one.fixed}
+    fixed = {**of_pack(pack, one.method), **of_pack(pack, name), **one.fixed, "steps": STEPS}
     others = {setting: value for setting, value in fixed.items() if setting not in one.grid}
 
     def tried(number: int) -> Tried:
