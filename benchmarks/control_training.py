@@ -14,6 +14,8 @@ losses, backward, clipping, AdamW. Latents, texts and visual prompts are there b
   Zero-VMamba at each site.
 - shift, area, both: with editing-shift matching, with selective-area matching, with both. Each decodes the pseudo
   output with gradients; shift asks CLIP about its four pictures and those of the truth.
+- recipe: both losses as the recipe `instructgie` computes them: on its share of each batch, a grid's four pictures
+  decoded by themselves, at its weights; with attention as it trains with on a CPU, and the pictures' cells woven.
 
 Before the first step every branch adds nothing, so all sides must begin with the same noise loss: in fp32 a difference
 beyond rounding ends the run. Sides take turns in one process, in an order that moves on with each turn, so that
@@ -27,8 +29,10 @@ import resource
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from functools import partial
+from math import ceil
 from pathlib import Path
 from time import perf_counter, process_time
 from typing import Any
@@ -39,19 +43,23 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from turns import Took, estimate, ratios
 
+from pentimento.diffusion.attention import quick_backward
 from pentimento.diffusion.control import RCLDM, Residuals, controlled
-from pentimento.diffusion.grids import quadrants, visual_prompt
+from pentimento.diffusion.grids import by_quadrant, quadrants, visual_prompt
 from pentimento.diffusion.objectives import draw_noise, draw_timesteps, eps_of_v, q_sample
 from pentimento.diffusion.prompt_control import PromptControl
 from pentimento.diffusion.visual_losses import TrueGrids, VisualWeights, noise_losses, visual_loss
 from pentimento.diffusion.vmamba import FAST, Shape
+from pentimento.recipes.instructgie import Settings
 
-SIDES = ("diffusers", "convolutions", "noise", "shift", "area", "both")
+SIDES = ("diffusers", "convolutions", "noise", "shift", "area", "both", "recipe")
 PRICES = {
     "VMamba instead of convolutions": ("noise", "convolutions"), "editing-shift matching": ("shift", "noise"),
     "selective-area matching": ("area", "noise"), "both losses": ("both", "noise"),
+    "both losses, attention and weaving as in the recipe": ("recipe", "noise"),
 }  # fmt: skip
 """What a part costs: the first side's step less the second's."""
+RECIPE = Settings()
 SHAPES = {"fast": FAST, "v0": Shape()}
 ROUNDING = 1e-3
 """How far the first losses may be apart in fp32, relative to their size."""
@@ -200,31 +208,44 @@ def trainee(
 ) -> Trainee:
     """A side's new branch and its step."""
     torch.manual_seed(0)
-    branch, predict = {
-        "diffusers": diffusers_side, "convolutions": convolutions_side
-    }.get(side, partial(reformed_side, shape=shape))(modules, given, autoencoder.factor)  # fmt: skip
+    as_recipe = side == "recipe"
+    attending = partial(quick_backward, modules.unet, 0) if as_recipe else nullcontext  # the branch's copy inherits it
+    with attending():
+        branch, predict = {
+            "diffusers": diffusers_side, "convolutions": convolutions_side
+        }.get(side, partial(reformed_side, shape=shape, weave=as_recipe and RECIPE.weave))(
+            modules, given, autoencoder.factor
+        )  # fmt: skip
     branch.to(given.latents.device).train()
-    weights = {"shift": VisualWeights(area=0), "area": VisualWeights(shift=0), "both": VisualWeights()}.get(side)
+    weights = {
+        "shift": VisualWeights(area=0), "area": VisualWeights(shift=0), "both": VisualWeights(),
+        "recipe": VisualWeights(RECIPE.shift, RECIPE.area, RECIPE.over_time, RECIPE.t_max),
+    }.get(side)  # fmt: skip
+    first = slice(ceil(RECIPE.looked_at * len(given.latents)) if as_recipe else None)
     optimizer = torch.optim.AdamW(branch.parameters(), lr=1e-4)
     no_pair = torch.zeros(len(given.latents), dtype=torch.bool, device=given.latents.device)
     details = torch.zeros_like(given.pixels[:, :1], dtype=torch.bool)
     details[..., : details.shape[-1] // 2] = True
-    truth = TrueGrids(given.pixels, details, no_pair)
+    truth = TrueGrids(given.pixels[first], details[first], no_pair[first])
 
     def decode(latents: Tensor) -> Tensor:
         return modules.vae.decode(latents / autoencoder.scaling_factor).sample.float()
+
+    decoded = partial(by_quadrant, decode) if as_recipe else decode
 
     def step(number: int) -> float:
         generator = torch.Generator().manual_seed(number)
         t = draw_timesteps(len(given.latents), 0, len(given.alphas_cumprod), generator).to(given.latents.device)
         noise = draw_noise(given.latents, generator)
         x_t = q_sample(given.latents, noise, t, given.alphas_cumprod)
-        with modules.autocast():
+        with modules.autocast(), attending():
             out = predict(x_t, t).float()
             eps = out if modules.prediction == "epsilon" else eps_of_v(out, x_t, t, given.alphas_cumprod)
             loss = of_noise = noise_losses(eps, noise, no_pair).mean()
             if weights is not None:
-                loss = loss + visual_loss(x_t, eps, t, truth, given.alphas_cumprod, decode, embed, weights)
+                loss = loss + visual_loss(
+                    x_t[first], eps[first], t[first], truth, given.alphas_cumprod, decoded, embed, weights
+                )
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         nn.utils.clip_grad_norm_(branch.parameters(), 1.0)
@@ -263,9 +284,11 @@ def convolutions_side(modules: Modules, given: Material, factor: int) -> tuple[n
     return branch, predict
 
 
-def reformed_side(modules: Modules, given: Material, factor: int, shape: Shape) -> tuple[nn.Module, Predict]:
+def reformed_side(
+    modules: Modules, given: Material, factor: int, shape: Shape, weave: bool
+) -> tuple[nn.Module, Predict]:
     """InstructGIE's branch over the prompt's latents."""
-    branch = RCLDM(modules.unet, given.latents.shape[1], shape)
+    branch = RCLDM(modules.unet, given.latents.shape[1], shape, weave=weave)
 
     def predict(x_t: Tensor, t: Tensor) -> Tensor:
         return controlled(modules.unet, x_t, t, given.text, branch(x_t, t, given.text, given.prompt_latents))

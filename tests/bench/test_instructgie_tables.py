@@ -20,15 +20,16 @@ from pentimento.bench.instructgie_report import BASES, COLUMNS, PUBLISHED, SEEDS
 from pentimento.bench.instructgie_rows import ABLATIONS, STEPS, TRUTH, WHOLE, Row, table1_rows
 from pentimento.bench.metrics import clip_direction, frechet_distance, psnr
 from pentimento.bench.table import attempt, outcomes_in
-from pentimento.bench.visual_cases import KINDS_OF, LIVING, case_of, draw_case, drawn, living_in, read_cases
+from pentimento.bench.visual_cases import KINDS_OF, case_of, draw_case, drawn, read_cases
 from pentimento.data.grouped import draw_group
 from pentimento.data.grouped import drawn as order
 from pentimento.data.judging import FACTORS
 from pentimento.data.making import make
+from pentimento.data.segments import living
 from pentimento.data.visual_prompts import Layout
+from pentimento.data.vocabulary import LIVING
 from pentimento.errors import PackError, PlanError, RequestError
 from pentimento.packs.miniature_pack import UNTUNED
-from pentimento.recipes import visual_prompts as recipe
 from pentimento.values import Request, Result
 from toy import ToyPack
 
@@ -185,6 +186,29 @@ def test_a_broken_run_goes_on_and_a_changed_row_is_measured_anew_alone(tmp_path:
     assert counts == {"a": 3, "b": 7}
     measured(strength=2.0, seed=1)
     assert counts == {"a": 6, "b": 10}
+
+
+def test_scores_outlive_the_models_that_have_no_share_in_them(tmp_path: Path) -> None:
+    edited: list[str] = []
+
+    def measured(trained: set[str]) -> None:
+        class Trained(GiePack):
+            def hash_of(self, *roles: str) -> str:
+                return " ".join(sorted(trained & set(roles)))
+
+        def edit(request: Request) -> Result:
+            edited.append(request.instruction)
+            return painted(request)
+
+        rows = (Row("a", lambda: edit, role="incontext"),)
+        tables.measure("instructgie-table1", Trained(hash=" ".join(trained)), tmp_path, 1, rows=rows)
+
+    measured(set())
+    measured({"detector", "prompt_diffusion"})
+    assert len(edited) == 1
+    measured({"incontext"})
+    measured({"incontext", "judge"})
+    assert len(edited) == 3
 
 
 def test_rows_that_are_not_asked_for_are_not_edited_but_shown_as_far_as_they_lie_there(tmp_path: Path) -> None:
@@ -383,14 +407,13 @@ def test_a_difference_of_shares_is_in_points_with_an_interval_of_pairs(tmp_path:
 
 
 def test_living_creatures_are_those_that_selective_areas_are_for() -> None:
-    assert LIVING == recipe.LIVING
     shown = [case for case in drawn(12) if case.living is not None]
     assert 0 < len(shown) < 12
     for case in shown:
         assert case.living is not None and case.living.any() and not case.living.all()
     edit = draw_group(0, 5, "test", kinds=("recolour",)).edits[1]
     nothing = replace(edit.after, things=tuple(t for t in edit.after.things if t.noun not in LIVING))
-    assert living_in(nothing, 64) is None
+    assert living(edit.after, 64).any() and not living(nothing, 64).any()
 
 
 def test_what_is_wrong_in_a_creature_alone_counts_there(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ import sys
 from collections.abc import Callable
 from importlib import import_module
 from math import log
+from types import ModuleType
 
 import pytest
 import torch
@@ -73,9 +74,10 @@ def test_a_batch_of_none_answers_none(backend: str) -> None:
     assert y.shape == given[0].shape and all(not g.any() for g in gradients)
 
 
+@pytest.mark.parametrize("longest", [0.5, 50.0])
 @pytest.mark.parametrize("length", LENGTHS)
-def test_in_double_precision_the_chunked_scan_equals_the_loop_to_ten_digits(length: int) -> None:
-    given = inputs(length, dtype=torch.float64)
+def test_in_double_precision_the_chunked_scan_equals_the_loop_to_ten_digits(length: int, longest: float) -> None:
+    given = inputs(length, longest=longest, dtype=torch.float64)
     got = answers(by("chunked"), given)
     assert got[0].dtype == torch.float64
     assert_equal(got, answers(by("loop"), given), 1e-10)
@@ -125,6 +127,26 @@ def test_half_precision_is_answered_in_single() -> None:
     halves = [x.detach().half() for x in inputs(5)]
     y = selective_scan(*halves)
     assert torch.equal(y, selective_scan(*(x.float() for x in halves)))
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_auto_is_the_chunked_scan_on_a_cpu_to_the_last_bit(dtype: torch.dtype) -> None:
+    given = [x.detach().cpu().requires_grad_() for x in inputs(30, dtype=dtype)]
+    got, wanted = answers(selective_scan, given), answers(by("chunked"), given)
+    assert got[0].dtype == dtype and all(torch.equal(a, b) for a, b in zip(got, wanted, strict=True))
+
+
+def test_auto_is_triton_where_that_runs_but_for_double_precision(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+    kernels = ModuleType("scan_triton")
+    kernels.scan = lambda u, *others: asked.append(u.dtype) or torch.zeros_like(u)  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "pentimento.diffusion.scan_triton", kernels)
+    monkeypatch.setattr("pentimento.diffusion.scan.available", lambda device: ("loop", "chunked", "triton"))
+    single, double = ([x.detach().cpu() for x in inputs(5, dtype=dtype)] for dtype in (torch.float32, torch.float64))
+    assert torch.equal(selective_scan(*single), single[-1][..., None] * single[0])  # the kernels' zeros, and D u
+    assert asked == [torch.float32]
+    assert torch.equal(selective_scan(*double), selective_scan(*double, backend="chunked"))
+    assert asked == [torch.float32]
 
 
 @pytest.mark.parametrize("backend", ["triton", "mamba_ssm", "magic"])

@@ -1,10 +1,14 @@
 """The VSS block sees everything from everywhere, and a Zero-VMamba layer starts as nothing but can learn."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
-from pentimento.diffusion.vmamba import DIRECTIONS, FAST, Shape, VSSBlock, ZeroVMamba, roll_up, unroll
+from pentimento.diffusion.vmamba import DIRECTIONS, FAST, SS2D, Shape, VSSBlock, ZeroVMamba, roll_up, unroll
+from pentimento.errors import RequestError
 
 SHAPES = pytest.mark.parametrize("shape", [Shape(states=4), FAST], ids=["v0", "fast"])
 
@@ -57,6 +61,57 @@ def test_rolling_up_puts_every_sequence_back_in_its_place() -> None:
     for direction in range(DIRECTIONS):
         alone = torch.zeros(DIRECTIONS).index_fill(0, torch.tensor(direction), 1.0)[:, None, None]
         assert torch.equal(roll_up(unroll(x) * alone, 5, 7), x)
+
+
+@SHAPES
+def test_the_four_scans_are_four_nested_loops_forward_and_backward(shape: Shape) -> None:
+    torch.manual_seed(0)
+    mixer = SS2D(5, shape).double()
+    torch.nn.init.normal_(mixer.step_bias)  # steps up to about ten, not a tenth
+    x = picture(5, 3, 4).permute(0, 2, 3, 1).double().requires_grad_()  # (b, h, w, c)
+    given = [x, *mixer.parameters()]
+    got, wanted = mixer(x), torch.stack([by_loops(mixer, one) for one in x])
+    torch.testing.assert_close(got, wanted, rtol=1e-10, atol=1e-10)
+    weights = torch.arange(got.numel(), dtype=torch.float64).cos().view_as(got)
+    gradients = [torch.autograd.grad((weights * y).sum(), given) for y in (got, wanted)]
+    for name, a, b in zip(["x", *dict(mixer.named_parameters())], *gradients, strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-8, atol=1e-10, msg=lambda said, name=name: f"{name}: {said}")
+
+
+def by_loops(mixer: SS2D, x: Tensor) -> Tensor:
+    """What SS2D should make of one picture x (h, w, c): VMamba v0's recurrence, a pixel after the other."""
+    height, width = x.shape[:2]
+    x = x @ mixer.in_proj.weight.T
+    x, gate = x.chunk(2, dim=-1) if mixer.gate else (x, None)
+    x = F.silu(mixer.near(x.permute(2, 0, 1)[None])[0]).permute(1, 2, 0)  # (h, w, d)
+    rows = [(i, j) for i in range(height) for j in range(width)]
+    columns = [(i, j) for j in range(width) for i in range(height)]
+    sums = {place: torch.zeros_like(x[0, 0]) for place in rows}
+    for k, order in enumerate((rows, columns, rows[::-1], columns[::-1])):
+        state = torch.zeros_like(mixer.log_decay[k])  # (d, n)
+        for place in order:
+            u = x[place]
+            step, B, C = (mixer.to_scan[k] @ u).split([mixer.rank, mixer.states, mixer.states])
+            dt = (1 + (mixer.to_step[k] @ step + mixer.step_bias[k]).exp()).log()[:, None]
+            state = (-dt * mixer.log_decay[k].exp()).exp() * state + dt * u[:, None] * B
+            sums[place] = sums[place] + state @ C + mixer.skip[k] * u
+    y = torch.stack([sums[place] for place in rows]).unflatten(0, (height, width))
+    y = F.layer_norm(y, y.shape[-1:], mixer.out_norm.weight, mixer.out_norm.bias)
+    return (y if gate is None else y * F.silu(gate)) @ mixer.out_proj.weight.T
+
+
+@SHAPES
+@torch.no_grad()
+def test_on_a_cpu_a_block_is_scanned_in_chunks_unless_it_is_told_otherwise(shape: Shape) -> None:
+    def answer(shape: Shape) -> Tensor:
+        torch.manual_seed(0)
+        answered: Tensor = VSSBlock(8, shape)(picture())
+        return answered
+
+    assert shape.backend == "auto"
+    assert torch.equal(answer(shape), answer(replace(shape, backend="chunked")))
+    with pytest.raises(RequestError, match="'triton' does not run on cpu"):
+        answer(replace(shape, backend="triton"))
 
 
 @SHAPES

@@ -1,6 +1,7 @@
 """InstructGIE and Prompt Diffusion: what words and example do, alone and together."""
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
@@ -8,11 +9,12 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from pentimento.diffusion.objectives import draw_noise
 from pentimento.editors import EDITORS
 from pentimento.editors.instructpix2pix import InstructPix2Pix
 from pentimento.errors import PackError, RequestError
 from pentimento.values import Pair, Request
-from toy import SIZE, ToyPack, toy_picture
+from toy import SIZE, ToyInContext, ToyPack, toy_picture
 
 WORDS = "Change the dog to a cat"
 EXAMPLE = Pair(toy_picture(seed=1), toy_picture(seed=2))
@@ -31,13 +33,41 @@ class Colours:
         return pixels[..., ::16, ::16].flatten(1)
 
 
+@dataclass(frozen=True, eq=False)
+class Asked(ToyInContext):
+    """The toy model, which keeps what it is asked at: noisy latents, timesteps."""
+
+    at: list[tuple[Tensor, Tensor]] = field(default_factory=list)
+
+    def prompted(self, prompt: Tensor) -> Callable[[Tensor, Tensor, Tensor], Tensor]:
+        denoise = super().prompted(prompt)
+
+        def asked(x: Tensor, t: Tensor, text: Tensor) -> Tensor:
+            self.at.append((x, t))
+            return denoise(x, t, text)
+
+        return asked
+
+
+def asked_at(method: str, words: str, pairs: tuple[Pair, ...] = ()) -> Asked:
+    """The method's model after a request, carried out with it."""
+    pack, model = ToyPack(), Asked(2 if method == "instructgie" else 1)
+    vars(pack)[model_role(method)] = model
+    edited(method, words, pairs, pack)
+    return model
+
+
 def edited(method: str, words: str = "", pairs: tuple[Pair, ...] = (), pack: Any = None, **settings: Any) -> Any:
     editor = EDITORS[method](pack=pack or ToyPack(), steps=2, **settings)
     return editor(Request(toy_picture(), words, pairs=pairs))
 
 
 def model_of(pack: ToyPack, method: str) -> Any:
-    return pack.incontext if method == "instructgie" else pack.prompt_diffusion
+    return getattr(pack, model_role(method))
+
+
+def model_role(method: str) -> str:
+    return "incontext" if method == "instructgie" else "prompt_diffusion"
 
 
 @BOTH
@@ -55,6 +85,33 @@ def test_the_model_sees_example_and_picture_and_grey_where_nothing_is(method: st
     assert alone.shape == (1, 3, 2 * SIZE, 2 * SIZE)
     assert not alone[..., :SIZE, :].any() and not alone[..., SIZE:, SIZE:].any() and alone[..., SIZE:, :SIZE].any()
     assert shown[..., :SIZE, :SIZE].any() and not torch.equal(shown[..., :SIZE, :SIZE], shown[..., :SIZE, SIZE:])
+
+
+def test_without_an_example_the_grid_is_noised_over_grey_above_the_picture_as_in_training() -> None:
+    model = asked_at("instructgie", WORDS)
+    grey = model.autoencoder.encode(torch.zeros(1, 3, SIZE, SIZE)).repeat(1, 1, 1, 2)  # before and after
+    drawn = []
+    for x, t in model.at:
+        upper, lower = x.chunk(2, dim=-2)
+        alpha = model.alphas_cumprod[t].view(-1, 1, 1, 1)
+        drawn.append((upper - alpha.sqrt() * grey) / (1 - alpha).sqrt())
+        assert lower.std() > 0.1
+    assert len(drawn) == 2 and all(len(noise) == 2 for noise in drawn)  # steps; with the words and without
+    assert all(torch.allclose(noise, drawn[0][:1], atol=1e-3) for noise in drawn)  # one noise, at every step
+    assert drawn[0].mean().abs() < 0.2 and 0.8 < drawn[0].std() < 1.2
+
+
+@pytest.mark.parametrize(
+    ("method", "words", "pairs"),
+    [("instructgie", "", (EXAMPLE,)), ("instructgie", WORDS, (EXAMPLE,)), ("promptdiffusion", WORDS, ())],
+)
+def test_where_no_example_is_painted_over_the_model_is_first_asked_at_the_seeds_first_noise(
+    method: str, words: str, pairs: tuple[Pair, ...]
+) -> None:
+    model = asked_at(method, words, pairs)
+    x, t = model.at[0]
+    first = draw_noise(x[:1], torch.Generator().manual_seed(0))
+    assert torch.allclose(x, (1 - model.alphas_cumprod[t[0]]).sqrt() * first, atol=1e-5)
 
 
 @BOTH

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import tiny_models as tiny
 import torch
 
 from pentimento.data import store
@@ -19,6 +20,7 @@ from pentimento.errors import PackError, TrainingError
 from pentimento.packs import Role, open_pack, seal
 from pentimento.packs.manifest import MANIFEST, Manifest
 from pentimento.packs.miniature_pack import ROLES
+from pentimento.packs.pack import OpenPack
 from pentimento.recipes import (
     autoencoder,
     clip,
@@ -58,6 +60,14 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         yield path
 
 
+@pytest.fixture
+def bare(folder: Path, tmp_path: Path) -> Path:
+    """A folder with the same models, beside no branch to begin from."""
+    for name in ("vae", "text_to_image", "clip", "tokenizer", "scheduler"):
+        (tmp_path / name).symlink_to(folder / name)
+    return tmp_path
+
+
 @pytest.fixture(autouse=True)
 def polite(monkeypatch: pytest.MonkeyPatch) -> None:
     """A language role that unifies by a word in front."""
@@ -66,6 +76,7 @@ def polite(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def settings(name: str, folder: Path, **values: Any) -> Any:
     few = {"images": 16, "batch_size": 4, "groups": 8, "quadrant": SIDE, "data": folder / "data", "precision": "fp32"}
+    few |= {"areas": "drawn"} if name == "instructgie" else {}
     return RECIPES[name].Settings(**{**few, "warmup_images": 0, "cooldown": 0, "ema": 0, **values})
 
 
@@ -105,12 +116,9 @@ def test_a_batch_is_a_pure_function_of_its_step(folder: Path, name: str) -> None
     assert not torch.equal(first.latents, other.latents)
 
 
-def test_ablations_begin_with_the_same_weights(folder: Path, tmp_path: Path) -> None:
-    for name in ("vae", "text_to_image", "clip", "tokenizer", "scheduler"):
-        (tmp_path / name).symlink_to(folder / name)  # beside no branch to begin from
-
+def test_ablations_begin_with_the_same_weights(folder: Path, bare: Path) -> None:
     def begun(**values: Any) -> dict[str, torch.Tensor]:
-        return instructgie.job(settings("instructgie", folder, **values), tmp_path).model.state_dict()
+        return instructgie.job(settings("instructgie", folder, **values), bare).model.state_dict()
 
     whole = begun(seed=3)
     torch.manual_seed(8)
@@ -201,10 +209,35 @@ def test_a_trained_branch_is_exported_sealed_and_loaded_with_the_same_answers(
         plain = model.base.denoise(x, t, text)
     assert eps.shape == x.shape and not torch.allclose(eps, plain, atol=1e-5)
     again = RECIPES[name].job(given, folder)  # warm-started from what was exported
-    for p, q in zip(again.model.parameters(), model.control.parameters(), strict=True):
-        assert torch.equal(p, q)
+    assert the_same(again.model, model.control)
     with pytest.raises(Exception, match=f"{2 * SIDE}x{2 * SIDE}"):
         model.prompted(pixels[..., :-2])
+
+
+def the_same(one: torch.nn.Module, other: torch.nn.Module) -> bool:
+    return all(torch.equal(p, q) for p, q in zip(one.parameters(), other.parameters(), strict=True))
+
+
+@pytest.mark.parametrize("other", [{}, {"weave": False}, {"prefix": "four "}], ids=["alike", "unwoven", "prefix"])
+def test_a_branch_begins_from_one_that_is_built_alike_and_from_no_other(
+    folder: Path, bare: Path, capsys: pytest.CaptureFixture[str], other: dict[str, Any]
+) -> None:
+    first = instructgie.job(settings("instructgie", folder, **ALONE), bare)
+    first.export(first.model, bare)
+    assert not capsys.readouterr().err
+    again = instructgie.job(settings("instructgie", folder, seed=1, **ALONE, **other), bare)
+    assert the_same(again.model, first.model) is not bool(other)
+    assert ("begins from nothing" in capsys.readouterr().err) is bool(other)
+
+
+def test_a_branch_that_does_not_say_how_it_is_built_is_not_begun_from(
+    folder: Path, bare: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first = job("prompt_diffusion", folder)
+    first.export(first.model, bare)
+    (bare / "prompt_diffusion" / "config.json").unlink()
+    assert not the_same(prompt_diffusion.job(settings("prompt_diffusion", folder, seed=1), bare).model, first.model)
+    assert "prompt_diffusion holds another branch than is asked for" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("name", RECIPES)
@@ -251,17 +284,82 @@ def test_masks_of_a_panoptic_model_that_is_missing_are_refused(folder: Path) -> 
 
 
 def test_a_panoptic_model_that_cannot_be_opened_is_refused_before_anything_is_drawn(
-    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    folder: Path, bare: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name in ("vae", "text_to_image", "clip", "tokenizer", "scheduler"):
-        (tmp_path / name).symlink_to(folder / name)
-    (tmp_path / "panoptic").mkdir()
+    (bare / "panoptic").mkdir()
     role = Role(kind="centre_panoptic", components={"model": "panoptic"})
     older = Manifest(name="older", version="1", roles={"panoptic": role})
-    (tmp_path / MANIFEST).write_text(older.model_dump_json())
+    (bare / MANIFEST).write_text(older.model_dump_json())
     monkeypatch.setattr(in_context, "prompts_of", lambda *_: pytest.fail("the prompts were drawn first"))
     with pytest.raises(PackError, match="'detector'"):
-        instructgie.job(settings("instructgie", folder, areas="panoptic"), tmp_path)
+        instructgie.job(settings("instructgie", folder, areas="panoptic"), bare)
+
+
+def test_the_panoptic_model_is_asked_unless_the_drawn_worlds_masks_are_wanted(folder: Path, bare: Path) -> None:
+    values = settings("instructgie", folder).model_dump(exclude={"areas"})
+    with pytest.raises(TrainingError, match="train panoptic first, or take areas=drawn"):
+        instructgie.job(instructgie.Settings(**values), bare)
+
+
+def test_models_that_were_trained_since_the_pack_was_sealed_are_taken_as_they_are(folder: Path, bare: Path) -> None:
+    roles = {name: ROLES[name] for name in ("text_to_image", "clip")}
+    stale = {"vae/config.json": "0" * 64, "clip/config.json": "0" * 64}
+    plain = in_context.frozen_base(bare)
+    (bare / MANIFEST).write_text(Manifest(name="p", version="1", roles=roles, files=stale).model_dump_json())
+    assert in_context.frozen_base(bare).fingerprint == plain.fingerprint
+    assert len(instructgie.job(settings("instructgie", folder, area=0, unify=0), bare).frozen) == 4
+
+
+HUB = "tiny/models@" + "0" * 40
+
+
+@pytest.fixture
+def published(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A pack folder that holds a manifest alone: its tiny models lie where those of the hub do."""
+    tiny.write_components(tmp_path / "hub" / "models--tiny--models" / "snapshots" / ("0" * 40))
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
+    (tmp_path / "pack").mkdir()
+    manifest = Manifest(name="published", version="1", roles={name: of_hub(name) for name in ("text_to_image", "clip")})
+    (tmp_path / "pack" / MANIFEST).write_text(manifest.model_dump_json())
+    return tmp_path / "pack"
+
+
+def of_hub(name: str) -> Role:
+    role = tiny.ROLES[name]
+    return Role(kind=role.kind, components={part: f"{HUB}/{where}" for part, where in role.components.items()})
+
+
+def test_a_branch_is_trained_beside_models_of_the_hub(published: Path, folder: Path, tmp_path: Path) -> None:
+    given = settings("instructgie", folder, images=8, prefix="", unify=0)
+    made = instructgie.job(given, published)
+    begun = [p.detach().clone() for p in made.model.parameters()]
+    report = train(made, given, tmp_path / "run", published)
+    assert report.finished and report.steps == 2 and np.isfinite(report.loss)
+    assert any(not torch.equal(p, q) for p, q in zip(begun, made.model.parameters(), strict=True))
+    unet, _, _, seen = made.frozen
+    assert list(unet.config.block_out_channels) == [8, 8] and seen.config.vision_config.image_size == 16  # tiny.unet's
+    parts = of_hub("text_to_image").components | {"control": "incontext"}
+    manifest = Manifest(
+        name="published", version="2", roles={"incontext": Role(kind="prompted_diffusion", components=parts)}
+    )
+    (published / MANIFEST).write_text(manifest.model_dump_json())
+    assert open_pack(published, "cpu", "fp32").incontext.size == SIDE
+
+
+def test_models_of_the_hub_that_are_not_here_are_refused_with_what_fetches_them(
+    published: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "empty"))
+    with pytest.raises(PackError, match="hf download tiny/models"):
+        in_context.frozen_base(published)
+
+
+def test_a_panoptic_model_of_the_hub_is_opened_too(published: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    role = Role(kind="mask2former", components={"model": f"{HUB}/vae"})  # whatever weights lie there
+    (published / MANIFEST).write_text(Manifest(name="p", version="1", roles={"panoptic": role}).model_dump_json())
+    monkeypatch.setattr(OpenPack, "load", lambda pack, name: pack.manifest.roles[name].kind)
+    opened, name = panoptic_of(published)
+    assert (opened, len(name)) == ("mask2former", 12)
 
 
 def test_what_another_process_is_making_is_waited_for_and_not_made_twice(tmp_path: Path) -> None:
@@ -316,11 +414,13 @@ def test_a_packs_language_model_says_which_classes_live_and_unifies(
     assert len((tmp_path / "living.jsonl").read_text().splitlines()) == 2
 
 
-def test_a_pack_talks_when_its_manifest_names_a_language_model(tmp_path: Path) -> None:
+def test_a_pack_talks_when_its_planner_is_a_language_model(tmp_path: Path) -> None:
     assert visual_prompts.pack_that_talks(tmp_path) is None
-    for roles, talks in (({}, False), ({"chat": Role(kind="transformers_chat", components={"model": "m"})}, True)):
+    for kind, talks in (("tagger", False), ("transformers_chat", True)):
+        roles = {"planner": Role(kind=kind, components={"model": "m"})}
         (tmp_path / MANIFEST).write_text(Manifest(name="p", version="1", roles=roles).model_dump_json())
-        assert (visual_prompts.pack_that_talks(tmp_path) is not None) is talks
+        pack = visual_prompts.pack_that_talks(tmp_path)
+        assert (pack is not None and callable(pack.chat)) is talks
 
 
 def test_instructpix2pix_learns_from_the_same_pairs(folder: Path, tmp_path: Path) -> None:

@@ -25,8 +25,14 @@ TRUTH, WHOLE = "the true picture, autoencoder round trip", "InstructGIE"
 
 STEPS = 20
 """Sampling steps of all that learned from visual prompts, in the tables and where their guidance is chosen."""
+SHARED = ("text_to_image", "planner", "captioner", "clip", "judge", "perceptual", "lpips", "inception")
+"""Roles that decide the outcomes of every row: by them all paint or read, and all are scored."""
 TAUGHT: Mapping[str, Any] = {"taught_by": "visual_prompts"}
 """The setting by which InstructPix2Pix takes the model that learned from the in-context models' pairs."""
+PAINTERS: Mapping[str, str] = {
+    "instructgie": "incontext", "promptdiffusion": "prompt_diffusion", "instruct_in_context": "instruct_in_context",
+}  # fmt: skip
+"""The roles that paint, by the names among a pack's defaults of what was chosen for them."""
 
 
 class ChangeablePack(BenchPack, Protocol):
@@ -39,8 +45,8 @@ class ChangeablePack(BenchPack, Protocol):
 
 @dataclass(frozen=True)
 class Row:
-    """One line of a table. `editor` makes what edits; `about` is all that decides its pictures besides the pack and the
-    cases, JSON-able.
+    """One line of a table. `editor` makes what edits; `about` is all that decides its pictures besides the models and
+    the cases, JSON-able. `role` is the pack's role that paints, besides those that all rows share; "" for none.
 
     The request of a row that is `shown_the_truth` holds the true picture instead of the one before; no method's does.
     `tuned_as` names, among a pack's defaults, the settings that were chosen for it; "" for none.
@@ -49,6 +55,7 @@ class Row:
     label: str
     editor: Callable[[], Edit]
     about: Mapping[str, Any] = field(default_factory=dict)
+    role: str = ""
     bound: bool = False
     shown_the_truth: bool = False
     tuned_as: str = ""
@@ -109,9 +116,9 @@ def method_row(
     label: str, method: str, pack: BenchPack, settings: Mapping[str, Any] | None = None, tuned_as: str = ""
 ) -> Row:
     """A method by the pack's defaults, with `settings` over them."""
-    chosen = {**of_pack(pack, method), **(settings or {})}
+    chosen, name = {**of_pack(pack, method), **(settings or {})}, tuned_as or method
     about = {"method": method, "settings": chosen}
-    return Row(label, lambda: editor_of(method, pack, chosen), about, tuned_as=tuned_as or method)
+    return Row(label, lambda: editor_of(method, pack, chosen), about, PAINTERS.get(name, ""), tuned_as=name)
 
 
 def taught_row(

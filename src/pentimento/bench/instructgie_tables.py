@@ -22,7 +22,7 @@ from ..values import Request
 from . import card
 from .instructedit_table1 import measured
 from .instructgie_report import COLUMNS, PUBLISHED, SEEDS, TITLES, markdown, picture_path, shown, slug, tables_of
-from .instructgie_rows import WHOLE, ChangeablePack, Row, table1_rows, table2_rows, unequal, untuned
+from .instructgie_rows import SHARED, WHOLE, ChangeablePack, Row, table1_rows, table2_rows, unequal, untuned
 from .metrics import psnr
 from .report import page
 from .table import (
@@ -75,7 +75,8 @@ def measure(
         "cases": f"{cases} {digest(cases)}" if cases is not None else "drawn",
     }  # fmt: skip
     folder = output / "instructgie"
-    outcomes, lacking = _edited(rows, only, chosen, folder, head, partial(score, tools=tools, clip=clip), watch)
+    abouts = {row.label: _about(head, row, pack) for row in rows}
+    outcomes, lacking = _edited(rows, only, chosen, folder, abouts, partial(score, tools=tools, clip=clip), watch)
     able = [row for row in rows if any(o.row == row.label for o in outcomes)]
     told = [*remarks, *notes, *lacking, *untuned(able, pack)]
     if table.endswith("2"):
@@ -113,7 +114,7 @@ def _edited(
     only: Sequence[str],
     cases: Sequence[VisualCase],
     folder: Path,
-    head: Mapping[str, Any],
+    abouts: Mapping[str, Mapping[str, Any]],
     scored: Callable[[VisualCase, Row, Attempt, int], Outcome],
     watch: Watch,
 ) -> tuple[list[Outcome], list[str]]:
@@ -131,7 +132,7 @@ def _edited(
             watch("edit", before + number, len(asked) * len(cases))
 
         try:
-            _edit(row, cases, folder, _about(head, row), scored, seen)
+            _edit(row, cases, folder, abouts[row.label], scored, seen)
             done.add(row.label)
         except PackError as error:
             unable[row.label] = str(error)
@@ -139,7 +140,7 @@ def _edited(
             continue
     found, lines = list[Outcome](), [f"not measured, {label}: {why}" for label, why in unable.items()]
     for row in rows:
-        kept = outcomes_in(_log(folder, row), _about(head, row)) if row.label not in unable else {}
+        kept = outcomes_in(_log(folder, row), abouts[row.label]) if row.label not in unable else {}
         found += [kept[key] for key in sorted(kept)]
         if len(kept) < len(cases) and row.label not in unable:
             why = "another process is at it" if row in asked else "not asked for"
@@ -175,9 +176,11 @@ def _log(folder: Path, row: Row) -> Path:
     return folder / f"{slug(row.label)}.jsonl"
 
 
-def _about(head: Mapping[str, Any], row: Row) -> dict[str, Any]:
-    """All that decides a row's outcomes."""
-    return {**head, "row": dict(row.about)}
+def _about(head: Mapping[str, Any], row: Row, pack: ChangeablePack) -> dict[str, Any]:
+    """All that decides a row's outcomes: of the pack only the models that have a share in them, so that scores outlive
+    the others."""
+    decides = {name: value for name, value in head.items() if name != "pack hash"}
+    return {**decides, "models": pack.hash_of(*SHARED, row.role), "row": dict(row.about)}
 
 
 def _request(case: VisualCase, row: Row) -> Request:

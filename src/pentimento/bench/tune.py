@@ -122,16 +122,18 @@ def sweep(
     tried: Callable[[int], Tried],
     output: Path,
     watch: Watch = unwatched,
+    models: str = "",
 ) -> tuple[Trial, ...]:
     """Every combination of `grid` on the cases `tried(0)` to `tried(n - 1)`; the best first.
 
     All settings are tried on a case before the next one, so that what does not depend on them, such as an inversion, is
     worked out once; the first name of `grid` varies most slowly. tune-NAME.jsonl in `output` holds what came of each
-    edit, and a run that was broken off goes on there.
+    edit, and a run that was broken off goes on there, if the models are the same: `models` is a hash of those that have
+    a share, the pack's own without one.
     """
     combinations = [dict(zip(grid, values, strict=True)) for values in product(*grid.values())]
     head = {
-        "protocol": PROTOCOL, "pack": pack.name, "pack hash": pack.hash, "seed": seed, "method": name,
+        "protocol": PROTOCOL, "pack": pack.name, "models": models or pack.hash, "seed": seed, "method": name,
         "other settings": dict(others), "judge thresholds": dict(pack.judge.thresholds),
     }  # fmt: skip
     output.mkdir(parents=True, exist_ok=True)

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from ..editors.requests import Watch, unwatched
-from .instructgie_rows import STEPS, TAUGHT, editor_of, of_pack
+from .instructgie_rows import PAINTERS, SHARED, STEPS, TAUGHT, editor_of, of_pack
 from .judge import round_trip
 from .metrics import psnr
 from .table import BenchPack, attempt, unchanged
@@ -76,4 +76,4 @@ def tune_prompted(
         limit = outside(trip(np.asarray(drawn.case.image)))
         return Tried(drawn.case.group, edited, partial(drawn.case.judged, judge), outside, limit)
 
-    return sweep(pack, name, one.grid, others, n, seed, tried, output, watch)
+    return sweep(pack, name, one.grid, others, n, seed, tried, output, watch, pack.hash_of(*SHARED, PAINTERS[name]))

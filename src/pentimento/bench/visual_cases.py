@@ -18,9 +18,8 @@ from ..data.edits import render_edit
 from ..data.grid_folders import ABOUT
 from ..data.grouped import DrawnGroup, draw_group
 from ..data.judging import belief, questions
-from ..data.scenes import Scene, render
+from ..data.segments import living
 from ..data.visual_prompts import Layout
-from ..data.vocabulary import NOUNS
 from ..data.words import instruction
 from ..errors import RequestError
 from ..images import open_picture
@@ -36,8 +35,6 @@ KINDS_OF: Mapping[str, tuple[str, ...]] = {
 }
 """The kinds of edit of the two domains (InstructGIE Fig. 5, 6)."""
 SEEDS_A_RUN = 1_000_000
-LIVING = frozenset(name for name, noun in NOUNS.items() if noun.group in ("person", "animal", "insect"))
-"""What selective-area matching is for: living creatures, the drawn world's own (InstructGIE Sec. 4.3)."""
 
 
 @dataclass(frozen=True)
@@ -90,15 +87,10 @@ def case_of(group: DrawnGroup, number: int, seed: int, domain: str, held_out: bo
         edit.after, judged=judged if questions(group.edits[1]) else None,
     )  # fmt: skip
     pair = Pair(Image.fromarray(example.before), Image.fromarray(example.after))
-    living = living_in(group.edits[1].after, Layout().quadrant)
-    return VisualCase(case, pair, domain, SEEDS_A_RUN * seed + number, edit.mask | edit.target, living)
-
-
-def living_in(scene: Scene, size: int) -> np.ndarray | None:
-    """Where living creatures are seen in a scene of size x size pixels, bool (size, size); None when there are none."""
-    masks = zip(scene.things, render(scene, size).masks, strict=True)
-    alive = [mask for thing, mask in masks if thing.noun in LIVING and mask.any()]
-    return np.logical_or.reduce(alive) if alive else None
+    alive = living(group.edits[1].after, Layout().quadrant)
+    return VisualCase(
+        case, pair, domain, SEEDS_A_RUN * seed + number, edit.mask | edit.target, alive if alive.any() else None
+    )
 
 
 def digest(folder: Path) -> str:

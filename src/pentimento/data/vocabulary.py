@@ -65,6 +65,8 @@ def _nouns() -> dict[str, Noun]:
 
 
 NOUNS: dict[str, Noun] = _nouns()
+LIVING = frozenset(name for name, noun in NOUNS.items() if noun.group in ("person", "animal", "insect"))
+"""Living creatures, whose details selective-area matching is for (InstructGIE Sec. 4.3)."""
 
 COLOURS: dict[str, tuple[int, int, int]] = {
     "red": (220, 40, 40),

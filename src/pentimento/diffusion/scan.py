@@ -14,24 +14,29 @@ from torch import Tensor
 from ..errors import RequestError
 
 Backend = Literal["loop", "chunked", "triton", "mamba_ssm"]
+Choice = Literal["auto", "loop", "chunked", "triton", "mamba_ssm"]
+"""A backend, or "auto": "triton" on a GPU that has it, else "chunked", decided where the numbers lie, at each call."""
 
 
 def selective_scan(
-    u: Tensor, dt: Tensor, A: Tensor, B: Tensor, C: Tensor, D: Tensor, backend: Backend = "chunked"
+    u: Tensor, dt: Tensor, A: Tensor, B: Tensor, C: Tensor, D: Tensor, backend: Choice = "auto"
 ) -> Tensor:
     """What k groups of d channels answer along l >= 1 steps, y (b, k, d, l) (Mamba, Gu & Dao 2023, Sec. 3.2).
 
     h_t = exp(dt_t A) h_{t-1} + dt_t B_t u_t and y_t = C_t h_t + D u_t, from h = 0, with n states a channel.
     u and dt are (b, k, d, l), dt positive; A is (k, d, n) and negative; B and C are (b, k, n, l), shared by the
-    channels of a group; D is (k, d). The answer is fp32; "loop" and "chunked" compute in fp64 when u is fp64.
+    channels of a group; D is (k, d). The answer is fp32; "loop", "chunked" and "auto" compute in fp64 when u is fp64.
     Gradients of "triton" and "mamba_ssm" add up in no fixed order, so their last bits differ from run to run.
 
     Raises: RequestError when the backend does not run here.
     """
-    if backend not in (ready := available(u.device)):
+    ready = available(u.device)
+    if backend == "auto":
+        backend = "triton" if "triton" in ready and u.dtype != torch.float64 else "chunked"
+    if backend not in ready:
         raise RequestError(
-            f"the scan backend {backend!r} does not run on {u.device.type} here; choose one of {', '.join(ready)} "
-            "(triton and mamba_ssm need a GPU and the package of that name)"
+            f"the scan backend {backend!r} does not run on {u.device.type} here; choose one of "
+            f"auto, {', '.join(ready)} (triton and mamba_ssm need a GPU and the package of that name)"
         )
     exact = torch.float64 if u.dtype == torch.float64 and backend in ("loop", "chunked") else torch.float32
     with torch.autocast(u.device.type, enabled=False):

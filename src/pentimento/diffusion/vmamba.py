@@ -7,14 +7,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from .scan import Backend, selective_scan
+from .scan import Choice, selective_scan
 
 DIRECTIONS = 4
 
 
 @dataclass(frozen=True)
 class Shape:
-    """How a VSS block is built: states a channel, inner channels by outer ones, a SiLU gate or none, the scan.
+    """How a VSS block is built: states a channel, inner channels by outer ones, a SiLU gate or none, who scans.
 
     The defaults are VMamba v0's, which InstructGIE builds on; FAST is the lightest block that sees as far.
     """
@@ -22,7 +22,7 @@ class Shape:
     states: int = 16
     ratio: float = 2.0
     gate: bool = True
-    backend: Backend = "chunked"
+    backend: Choice = "auto"
 
 
 FAST = Shape(states=1, ratio=1.0, gate=False)
@@ -83,14 +83,15 @@ class SS2D(nn.Module):
         return self.out_proj(y * F.silu(gate) if self.gate else y)
 
     def scanned(self, x: Tensor) -> Tensor:
-        """The four scans of x (b, d, h, w), summed in fp32."""
+        """The four scans of x (b, d, h, w), summed in fp32; in fp64 when x is."""
+        exact = torch.promote_types(x.dtype, torch.float32)
         u = unroll(x)  # (b, 4, d, l)
         steps = u.permute(3, 0, 1, 2)  # (l, b, 4, d)
         told = steps.flatten(0, 1).transpose(0, 1) @ self.to_scan.transpose(1, 2)  # (4, l b, rank + 2 n)
         step, B, C = told.split([self.rank, self.states, self.states], dim=-1)
-        dt = F.softplus((step @ self.to_step.transpose(1, 2)).float() + self.step_bias.float()[:, None])
+        dt = F.softplus((step @ self.to_step.transpose(1, 2)).to(exact) + self.step_bias.to(exact)[:, None])
         dt, B, C = (v.unflatten(1, steps.shape[:2]).permute(2, 0, 3, 1) for v in (dt, B, C))  # (b, 4, ., l)
-        y = selective_scan(u, dt, -self.log_decay.float().exp(), B, C, self.skip, self.backend)
+        y = selective_scan(u, dt, -self.log_decay.to(exact).exp(), B, C, self.skip, self.backend)
         return roll_up(y, *x.shape[-2:])
 
 

@@ -10,10 +10,10 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from ..diffusion.grids import Quadrants, joined, quadrants
+from ..diffusion.grids import Quadrants, joined, quadrants, without_pair
 from ..diffusion.guidance import classifier_free
 from ..diffusion.latents import choose_view, look, put_back
-from ..diffusion.objectives import Noise
+from ..diffusion.objectives import Noise, draw_noise, q_sample
 from ..diffusion.samplers import euler_ancestral_sample
 from ..errors import RequestError
 from ..images import from_pil
@@ -87,8 +87,9 @@ def edit_shown(
 ) -> Result:
     """The request's picture edited by words, by an example, or by both (InstructGIE Sec. 4.1).
 
-    Without an example its place is grey, as in training where it is dropped. The uncond branch lacks the text alone,
-    so without words there is nothing to guide towards, and the guidance scale does nothing.
+    Without an example its place is grey, in the visual prompt and in the grid that is painted, as in training where it
+    is dropped. The uncond branch lacks the text alone, so without words there is nothing to guide towards, and the
+    guidance scale does nothing.
     Raises: RequestError for a picture or mask that cannot be used.
     """
     picture = picture_of(request)
@@ -110,7 +111,10 @@ def edit_shown(
     generator = torch.Generator().manual_seed(request.seed)
     with model.same_texts():
         denoise = model.prompted(joined(prompt))
-        noise = turning(classifier_free(denoise, text, null, settings.guidance if words else 1.0), prompt)
+        noise = classifier_free(denoise, text, null, settings.guidance if words else 1.0)
+        if model.canvas == 2 and not asked.example:
+            noise = below_grey(noise, model, draw_noise(like, generator))
+        noise = turning(noise, prompt)
         x0 = euler_ancestral_sample(noise, like, model.alphas_cumprod, settings.steps, generator, stepped)
     answer = quadrants(x0).answer if model.canvas == 2 else x0  # (1, c, g, g)
     decoded = put_back(model.autoencoder.decode(answer), view, picture)
@@ -123,6 +127,22 @@ def edit_shown(
         "timings": {"edit": perf_counter() - began},
     }
     return Result(step.image, step.decoded, None, step.mask, record)
+
+
+def below_grey(noise: Noise, model: InContext, drawn: Tensor) -> Noise:
+    """`noise`, which finds a grey example, noised by what was `drawn` (1, c, 2h, 2w), above all that it is asked about.
+
+    So are grids in training whose example is dropped, and no loss looks at what is predicted there (InstructGIE Sec.
+    6.1): a sampler that followed it would let the answer, which attends to it, see what no training shows.
+    """
+    one = model.autoencoder.encode(torch.zeros(1, 3, model.size, model.size))
+    grey = joined(Quadrants(one, one, one, one))
+
+    def below(x: Tensor, t: Tensor) -> Tensor:
+        dropped = torch.ones(len(x), dtype=torch.bool)
+        return noise(without_pair(x, dropped, q_sample(grey, drawn, t, model.alphas_cumprod)), t)
+
+    return below
 
 
 def prompt_of(query: Tensor, example: tuple[Image.Image, ...], settings: Placing, size: int) -> Quadrants:

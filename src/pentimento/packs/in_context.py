@@ -150,6 +150,15 @@ def save_control(control: nn.Module, config: ControlConfig, folder: Path) -> Non
     save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
 
 
+def read_config(folder: Path) -> ControlConfig:
+    """How the branch in a folder is built. Raises: PackError when config.json says nothing that can be built."""
+    try:
+        return ControlConfig.model_validate_json((folder / "config.json").read_bytes())
+    except (OSError, ValidationError) as error:
+        line = str(error).splitlines()[0]
+        raise PackError(f"{folder} holds no control branch ({line}): copy or train it again") from error
+
+
 def load_prompted(
     folders: dict[str, Path], placement: Placement, shared: Callable[[str, Path, Callable[[], Any]], Any]
 ) -> PromptedDiffusion:
@@ -158,11 +167,7 @@ def load_prompted(
     Raises: PackError when config.json says nothing that can be built, or the weights are of another branch.
     """
     folder = folders["control"]
-    try:
-        config = ControlConfig.model_validate_json((folder / "config.json").read_bytes())
-    except (OSError, ValidationError) as error:
-        line = str(error).splitlines()[0]
-        raise PackError(f"{folder} holds no control branch ({line}): copy or train it again") from error
+    config = read_config(folder)
     base = load_latent_diffusion(folders, placement, shared)
     control = build_control(config, base)
     weights: dict[str, Tensor] = {}

@@ -1,6 +1,7 @@
 """What the recipes of control branches share: the frozen model that they stand beside, grids of drawn pairs, what is
 dropped of them, and the loss on the noise (InstructGIE Sec. 4.1, 6.1)."""
 
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,16 +19,23 @@ from ..diffusion.guidance import classifier_free
 from ..diffusion.objectives import draw_dropped, draw_noise, draw_timesteps, min_snr_weights, q_sample
 from ..diffusion.samplers import euler_ancestral_sample
 from ..diffusion.visual_losses import noise_losses
-from ..errors import TrainingError
+from ..errors import PackError
 from ..language.table import Table
 from ..language.unify import unified
-from ..packs.diffusion import LatentDiffusion, load_latent_diffusion
-from ..packs.in_context import ControlConfig, PromptedDiffusion, build_control, conditions, predicted, save_control
-from ..packs.placement import place
+from ..packs.diffusion import LatentDiffusion
+from ..packs.in_context import (
+    ControlConfig,
+    PromptedDiffusion,
+    build_control,
+    conditions,
+    predicted,
+    read_config,
+    save_control,
+)
 from ..settings import Fraction
 from ..training import Job, TrainSettings, warm_start
 from .autoencoder import sheet
-from .visual_prompts import Prompts, pair_latents, prompts_of, unifier
+from .visual_prompts import Prompts, opened, pair_latents, prompts_of, unifier
 
 PREFIX = "grid of four pictures, "
 """The words by which `text_to_image` was taught to paint grids."""
@@ -77,16 +85,11 @@ class Noised:
 
 
 def frozen_base(pack_dir: Path) -> LatentDiffusion:
-    """The text-to-image model of a pack folder, sealed or not yet, frozen.
+    """The text-to-image model of a pack folder, sealed or not yet, its own or one of the hub's, frozen.
 
-    Raises: TrainingError when a part of it is missing.
+    Raises: TrainingError when a part of it is missing; PackError when the hub's is not on this machine.
     """
-    folders = {name: pack_dir / name for name in ("vae", "tokenizer", "scheduler")}
-    folders |= {name: pack_dir / "text_to_image" / name for name in ("unet", "text_encoder")}
-    missing = [str(folder) for folder in folders.values() if not folder.is_dir()]
-    if missing:
-        raise TrainingError(f"{missing[0]} is missing: train autoencoder, clip and text_to_image first")
-    base = load_latent_diffusion(folders, place(), lambda kind, folder, load: load())
+    base: Any = opened(pack_dir, "text_to_image", "train autoencoder, clip and text_to_image first").text_to_image
     if not torch.cuda.is_available():
         base.unet.set_attn_processor(Written())  # the branch's copy inherits it
     return base
@@ -213,15 +216,30 @@ def noise_loss(made: Noised, config: ControlConfig, alphas: Tensor, settings: In
     return losses.mean()
 
 
+def begin(control: nn.Module, config: ControlConfig, folder: Path) -> None:
+    """Give a new branch the weights of the one in the folder, if that has the same config.json; if not, a note says so.
+
+    That weights fit is not enough: no shape tells of a branch's weave, its prefix or the size of its pictures.
+    """
+    if not folder.is_dir():
+        return
+    try:
+        alike = read_config(folder) == config
+    except PackError:
+        alike = False
+    if not (alike and warm_start(control, folder)):
+        print(f"note: {folder} holds another branch than is asked for: this one begins from nothing", file=sys.stderr)
+
+
 def control_job(
     settings: InContextSettings, pack_dir: Path, name: str, config: ControlConfig, given: Lessons,
     loss: Callable[[nn.Module, Batch, torch.Generator], Tensor], frozen: tuple[nn.Module, ...] = (),
 ) -> Job:  # fmt: skip
-    """The job of a branch that is exported to the folder `name`, warm-started from there when it fits."""
+    """The job of a branch that is exported to the folder `name`, warm-started from there as `begin` says."""
     base = given.base
     torch.manual_seed(settings.seed)  # whatever was drawn before: ablations begin with the same weights
     control: Any = build_control(config, base)
-    warm_start(control, pack_dir / name)
+    begin(control, config, pack_dir / name)
 
     def sample(ema: nn.Module, path: Path) -> None:
         """Rows of example before and after, picture, answer and truth, for 8 training grids."""

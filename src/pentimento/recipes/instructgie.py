@@ -17,9 +17,8 @@ from ..errors import TrainingError
 from ..packs.in_context import ControlConfig
 from ..settings import Fraction
 from ..training import Job
-from ..vision.clip import load as load_clip
 from .in_context import PREFIX, Batch, InContextSettings, control_job, lessons, noise_loss, noised, on_grey
-from .visual_prompts import Areas, detail_masks
+from .visual_prompts import Areas, detail_masks, opened
 
 NAME = "incontext"
 """The role, and the folder that the branch is exported to."""
@@ -39,8 +38,8 @@ class Settings(InContextSettings):
 
     The ablations of Table 2: `rcldm=false` is a plain ControlNet, `shift=0` leaves out editing-shift matching,
     `unify=0` language instruction unification, `area=0` selective-area matching. `areas` says whose masks that uses.
-    The weights of the two losses, which the paper leaves open, make their gradients as large as the noise loss's on the
-    grids that they look at, beside a branch that has learned nothing yet (docs/LOG.md).
+    The weights of the two losses, which the paper leaves open, make their gradients about as large as the noise loss's
+    on the grids that they look at (docs/LOG.md).
     """
 
     prefix: str = Field(PREFIX, description="words before every text, by which the frozen model paints grids")
@@ -51,16 +50,17 @@ class Settings(InContextSettings):
     ratio: float = Field(1.0, gt=0, description="inner channels of a VSS block by outer ones")
     gate: bool = Field(False, description="whether a VSS block has a SiLU gate")
     blocks: int = Field(2, ge=1, description="VSS blocks of the vision encoder")
-    shift: float = Field(0.1, ge=0, description="weight of editing-shift matching; 0 leaves it out")
+    shift: float = Field(0.05, ge=0, description="weight of editing-shift matching; 0 leaves it out")
     area: float = Field(30.0, ge=0, description="weight of selective-area matching; 0 leaves it out")
-    areas: Areas = Field("drawn", description="whose masks: the pack's panoptic model's, or the drawn world's own")
+    areas: Areas = Field("panoptic", description="whose masks: the pack's panoptic model's, or the drawn world's own")
     over_time: OverTime = Field("alpha_bar", description="how both losses weigh timesteps")
     t_max: int = Field(500, ge=1, description="for over_time=below: the first timestep that no longer counts")
     looked_at: Fraction = Field(0.25, description="share of each batch that both losses look at, one grid at least")
 
 
 def job(settings: Settings, pack_dir: Path) -> Job:
-    """Needs pack_dir/vae, text_to_image, clip and language. Warm-starts from pack_dir/incontext.
+    """Needs the text_to_image, clip and panoptic of pack_dir, and its language or a language model. Warm-starts from
+    pack_dir/incontext.
 
     Raises: TrainingError when the pack folder lacks what a setting asks for.
     """
@@ -79,14 +79,13 @@ def job(settings: Settings, pack_dir: Path) -> Job:
     details = detail_masks(settings.areas, settings.data, pack_dir) if settings.area else None
     given = lessons(settings, pack_dir, settings.prefix, details, looked_at if settings.rcldm else lambda size: size)
     base, vae = given.base, given.base.autoencoder.vae
-    clip = load_clip(pack_dir / "clip") if settings.shift else None
+    clip: Any = opened(pack_dir, "clip", "train clip first, or take shift=0").clip if settings.shift else None
     grey = on_grey(base, settings.quadrant)
 
     def decode(latents: Tensor) -> Tensor:
         return vae.decode(latents / base.autoencoder.scaling_factor).sample.float()
 
     def embed(pixels: Tensor) -> Tensor:
-        assert clip is not None
         return clip.embed_pixels(pixels)
 
     def loss(control: nn.Module, batch: Batch, generator: torch.Generator) -> Tensor:

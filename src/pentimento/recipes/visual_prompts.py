@@ -21,19 +21,20 @@ from tqdm import tqdm
 from ..data.grid_folders import ABOUT, picture_name
 from ..data.grouped import drawn, drawn_group
 from ..data.making import make
-from ..data.scenes import WORLD_VERSION, Scene, render
+from ..data.scenes import WORLD_VERSION
+from ..data.segments import living
 from ..data.store import save_whole
 from ..data.visual_prompts import Layout
-from ..data.vocabulary import NOUNS
+from ..data.vocabulary import LIVING
 from ..diffusion.visual_losses import detail_mask
 from ..errors import TrainingError
 from ..language.living import is_living_by
 from ..language.table import Table
 from ..language.tagger import Tagger, load
 from ..language.unify import by_planner, unifier_of
-from ..packs.manifest import MANIFEST, Manifest, read_manifest
+from ..packs.manifest import MANIFEST, Manifest, locate, read_manifest, split_hub_id
 from ..packs.miniature_pack import ROLES
-from ..packs.pack import OpenPack
+from ..packs.pack import CHAT_KINDS, OpenPack
 from ..packs.placement import place
 from ..roles import Panoptic
 from ..training.weights import read_weights
@@ -43,8 +44,6 @@ from .latents import encoded
 Areas = Literal["panoptic", "drawn"]
 """Whose masks say where details matter: the pack's panoptic model's, as in the paper, or the drawn world's own."""
 SEED = 0
-LIVING = frozenset(name for name, noun in NOUNS.items() if noun.group in ("person", "animal", "insect"))
-"""The selected classes (InstructGIE Sec. 4.3) of a pack without a language model: the drawn world's own."""
 
 
 @dataclass(frozen=True)
@@ -172,9 +171,13 @@ def living_of(data: Path, pack_dir: Path) -> tuple[Callable[[str], bool], str]:
 
 
 def pack_that_talks(pack_dir: Path) -> OpenPack | None:
-    """The pack in a folder whose manifest names a language model, or None."""
+    """The pack in a folder whose manifest names a planner that is a language model, or None."""
     path = pack_dir / MANIFEST
-    if not path.is_file() or "chat" not in (manifest := read_manifest(path)).roles:
+    if not path.is_file():
+        return None
+    manifest = read_manifest(path)
+    planner = manifest.roles.get("planner")
+    if planner is None or planner.kind not in CHAT_KINDS:
         return None
     return _opened(pack_dir, manifest.hash)
 
@@ -193,15 +196,10 @@ def _of_rows(prompts: Prompts, masks: Callable[[int], list[np.ndarray]]) -> np.n
 def _drawn_details(prompts: Prompts) -> Callable[[int], list[np.ndarray]]:
     """The world's own masks; a group is drawn again as it was."""
 
-    def alive(scene: Scene) -> np.ndarray:
-        masks = zip(scene.things, render(scene, prompts.side).masks, strict=True)
-        nothing = np.zeros((prompts.side, prompts.side), dtype=bool)
-        return np.logical_or.reduce([nothing, *(mask for thing, mask in masks if thing.noun in LIVING)])
-
     def masks(row: int) -> list[np.ndarray]:
         where = prompts.rows[row]
         edit = drawn_group(SEED, where.group).edits[where.pair]
-        return [alive(edit.before), alive(edit.after)]
+        return [living(scene, prompts.side) for scene in (edit.before, edit.after)]
 
     return masks
 
@@ -209,16 +207,29 @@ def _drawn_details(prompts: Prompts) -> Callable[[int], list[np.ndarray]]:
 def panoptic_of(pack_dir: Path) -> tuple[Panoptic, str]:
     """The panoptic model of a pack folder, sealed or not yet, and a name for its weights.
 
-    Raises: TrainingError when there is none; PackError when the manifest names it otherwise than it is opened now.
+    Raises: TrainingError when there is none; PackError when it is the hub's and not on this machine, or the manifest
+    names it otherwise than it is opened now.
     """
-    roles = read_manifest(pack_dir / MANIFEST).roles if (pack_dir / MANIFEST).is_file() else {}
-    role = roles.get("panoptic") or ROLES.get("panoptic")
-    if role is None or not all((pack_dir / folder).is_dir() for folder in role.components.values()):
-        raise TrainingError(f"{pack_dir} has no panoptic model: train one, or take areas=drawn")
-    unsealed = Manifest(name=pack_dir.name, version="0", roles={"panoptic": role})
-    weights = [read_weights(pack_dir / folder) for folder in role.components.values()]
+    pack = opened(pack_dir, "panoptic", "train panoptic first, or take areas=drawn")
+    panoptic = pack.panoptic
+    weights = [read_weights(locate(pack_dir, one)) for one in pack.manifest.roles["panoptic"].components.values()]
     name = hashlib.sha256(b"".join(t.half().numpy().tobytes() for one in weights for _, t in sorted(one.items())))
-    return OpenPack(pack_dir, unsealed, place()).panoptic, name.hexdigest()[:12]
+    return panoptic, name.hexdigest()[:12]
+
+
+def opened(pack_dir: Path, name: str, instead: str) -> OpenPack:
+    """A pack folder with a single role, sealed or not yet: the manifest's, whose parts may be the hub's, or without one
+    that which the recipes export.
+
+    Raises: TrainingError when a folder of the role is missing, with what to do `instead`.
+    """
+    path = pack_dir / MANIFEST
+    manifest = read_manifest(path) if path.is_file() else Manifest(name=str(pack_dir), version="0", roles={})
+    role = manifest.roles.get(name) or ROLES[name]
+    for component in role.components.values():
+        if split_hub_id(component) is None and not (pack_dir / component).is_dir():
+            raise TrainingError(f"{pack_dir / component} is missing: {instead}")
+    return OpenPack(pack_dir, manifest.model_copy(update={"roles": {name: role}, "files": {}}), place())
 
 
 def unifier(data: Path, pack_dir: Path) -> Table:
