@@ -108,7 +108,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--turns", type=int, default=9, help="steps of each side; one more, before them, warms up")
     parser.add_argument("--fresh", type=int, default=1, help="0 leaves peak memory out")
     parser.add_argument("--device", default="auto")
-    parser.add_argument("--dtype", default="bf16", help="fp32 or bf16")
+    parser.add_argument("--dtype", default="auto", help="auto, fp32 or bf16")
     parser.add_argument("--json", type=Path, help="write the measurements here too")
     parser.add_argument("--memory-of", choices=SIDES, help=argparse.SUPPRESS)
     return parser.parse_args(arguments)
