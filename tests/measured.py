@@ -17,8 +17,8 @@ def bench_pack(**more: Any) -> Any:
     toy = ToyPack()
     return SimpleNamespace(
         **{
-            "name": "toy", "hash": "0" * 64, "text_to_image": toy.text_to_image, "instruct": toy.instruct,
-            "inpaint": toy.inpaint,
+            "name": "toy", "hash": "0" * 64, "hash_of": toy.hash_of,
+            "text_to_image": toy.text_to_image, "instruct": toy.instruct, "inpaint": toy.inpaint,
             "planner": toy.planner, "segmenter": toy.segmenter, "captioner": toy.captioner,
             "defaults": {"instructedit": {"steps": 2}, "instructpix2pix": {"steps": 1}},
             "judge": Judge(JudgeNet(JudgeConfig(FACTORS, widths=(8, 8, 8, 8), hidden=8)).eval()),

@@ -19,7 +19,7 @@ from pentimento import cli, studio
 from pentimento.bench import TABLES
 from pentimento.bench.instructgie_rows import ABLATIONS
 from pentimento.language.rules import Rules
-from pentimento.packs.manifest import read_manifest
+from pentimento.packs.manifest import MANIFEST, Manifest, Role, read_manifest
 from pentimento.packs.sealing import read_json
 from pentimento.recipes import RECIPES, instructgie
 from toy import ToyPack, toy_picture
@@ -154,8 +154,11 @@ echo "{\\"finished\\": ${FINISHED:-true}, \\"images\\": ${images#*=}}" > "$8/rep
 COMPARED = ("prompt_diffusion", "instruct_in_context", *(one.folder for one in ABLATIONS))
 
 
-def comparisons(folder: Path, finished: bool = True, **variables: str) -> subprocess.CompletedProcess[str]:
-    """The script of the comparisons beside a trainer that only notes how it was called, and a pack with two models."""
+def comparisons(
+    folder: Path, finished: bool = True, clip: str = "0" * 64, **variables: str
+) -> subprocess.CompletedProcess[str]:
+    """The script of the comparisons beside a trainer that only notes how it was called, and a pack with two models and
+    a `clip` of that hash."""
     for name in ("runs", "pack/incontext", "pack/judge"):
         (folder / name).mkdir(parents=True, exist_ok=True)
     for component in ("incontext", "judge"):
@@ -163,6 +166,9 @@ def comparisons(folder: Path, finished: bool = True, **variables: str) -> subpro
     stretch = read_json(ROOT / "src/pentimento/packs/miniature/reports.json")["instructgie"][-1]
     stretches = [{**stretch, "finished": False, "images": 800}, {**stretch, "finished": finished, "images": 4000}]
     (folder / "pack" / "reports.json").write_text(json.dumps({"instructgie": stretches}))
+    roles = {"clip": Role(kind="clip", components={"model": "clip"})}
+    manifest = Manifest(name="pack", version="0", roles=roles, files={"clip/config.json": clip})
+    (folder / "pack" / MANIFEST).write_text(manifest.model_dump_json())
     shutil.copy(ROOT / "runs" / "comparisons.sh", folder / "runs")
     (folder / "python").write_text(TRAINER)
     (folder / "python").chmod(0o755)
@@ -188,6 +194,16 @@ def test_the_comparisons_are_trained_on_equal_picture_area_and_make_a_pack(tmp_p
     assert len((tmp_path / "calls").read_text().splitlines()) == len(calls)
     unequal = comparisons(tmp_path, GRIDS="5000")
     assert unequal.returncode and "prompt_diffusion has seen other than 20000 images" in unequal.stderr
+    other = comparisons(tmp_path, clip="1" * 64)  # painters alone do not look through it
+    assert other.returncode and "without-rcldm was trained beside other models" in other.stderr
+
+
+def test_the_pack_of_the_comparisons_takes_the_settings_that_were_chosen(tmp_path: Path) -> None:
+    (tmp_path / "comparisons").mkdir()
+    (tmp_path / "comparisons" / "defaults.json").write_text('{"promptdiffusion": {"guidance": 2.5}}')
+    assert comparisons(tmp_path).returncode == 0
+    manifest = read_manifest(tmp_path / "runs/comparisons/pack" / MANIFEST)
+    assert manifest.defaults["promptdiffusion"] == {"guidance": 2.5}
 
 
 def test_a_run_that_was_broken_off_is_nothing_to_compare_with(tmp_path: Path) -> None:

@@ -76,4 +76,6 @@ def tune_prompted(
         limit = outside(trip(np.asarray(drawn.case.image)))
         return Tried(drawn.case.group, edited, partial(drawn.case.judged, judge), outside, limit)
 
-    return sweep(pack, name, one.grid, others, n, seed, tried, output, watch, pack.hash_of(*SHARED, PAINTERS[name]))
+    return sweep(
+        pack, name, one.grid, others, n, seed, tried, output, watch, pack.hash_of(*SHARED, PAINTERS.get(name, ""))
+    )
