@@ -131,6 +131,16 @@ def _missing(arguments: tuple) -> int:
     return level + 1 - len(known.latents)
 
 
+def test_what_learned_from_visual_prompts_keeps_the_steps_that_its_guidance_was_chosen_at(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trial = tune.Trial({"guidance": 3.0}, 1.0, 1.0, 0.0, 1.0)
+    monkeypatch.setattr(tune_prompts, "tune_prompted", lambda *_: (trial,))
+    bench.run("tune", bench_pack(), tmp_path, n=1, only=("promptdiffusion",))
+    chosen = json.loads((tmp_path / "defaults.json").read_text())
+    assert chosen == {"promptdiffusion": {"guidance": 3.0, "steps": STEPS}}
+
+
 def test_methods_can_be_tuned_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for others in (tune_prompts, tune_learning):
         monkeypatch.setattr(others, "TUNED", {})
