@@ -50,6 +50,7 @@ from pentimento.diffusion.objectives import draw_noise, draw_timesteps, eps_of_v
 from pentimento.diffusion.prompt_control import PromptControl
 from pentimento.diffusion.visual_losses import TrueGrids, VisualWeights, noise_losses, visual_loss
 from pentimento.diffusion.vmamba import FAST, Shape
+from pentimento.packs.placement import place
 from pentimento.recipes.instructgie import Settings
 
 SIDES = ("diffusers", "convolutions", "noise", "shift", "area", "both", "recipe")
@@ -111,7 +112,9 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--dtype", default="auto", help="auto, fp32 or bf16")
     parser.add_argument("--json", type=Path, help="write the measurements here too")
     parser.add_argument("--memory-of", choices=SIDES, help=argparse.SUPPRESS)
-    return parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
+    options.dtype = place(options.device, options.dtype).arithmetic
+    return options
 
 
 def measure(options: argparse.Namespace) -> dict[str, Any]:
