@@ -10,6 +10,7 @@ from scipy.ndimage import binary_dilation
 
 import pentimento
 from pentimento import studio
+from pentimento.bench.visual_cases import draw_case
 from pentimento.data.scenes import draw_scene, render
 from pentimento.errors import NothingFound
 from pentimento.packs.manifest import read_manifest, verify
@@ -90,3 +91,15 @@ def test_pictures_that_show_nothing_are_edited_as_a_whole_or_refused_and_never_b
     assert edited.image.size == picture.size and np.isfinite(np.asarray(edited.image, float)).all()
     with pytest.raises(NothingFound):
         pentimento.edit(Image.new("RGB", (60, 90), (120, 160, 200)), "change the cat to a tiger", **QUICK)
+
+
+def test_an_answer_beside_an_example_is_an_edit_of_the_picture_that_it_was_asked_about() -> None:
+    """Three validation prompts: each answer is nearer to its own picture's truth than to those of the others."""
+    cases = [draw_case(2 * number, 0, "in_domain", "validation", held_out=False) for number in (1, 4, 5)]
+    answers = [
+        pentimento.edit(case.case.image, case.case.instruction, method="instructgie", example=case.example,
+                        guidance=1.0, steps=8) for case in cases
+    ]  # fmt: skip
+    truths = [np.asarray(case.case.truth, float) for case in cases]
+    apart = np.array([[np.square(np.asarray(a.image, float) - truth).mean() for truth in truths] for a in answers])
+    assert apart.argmin(axis=1).tolist() == [0, 1, 2]
