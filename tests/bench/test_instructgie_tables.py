@@ -99,6 +99,16 @@ def fakes(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Fake]]:
     yield Fake.made
 
 
+def counted(counts: dict[str, int], label: str) -> Any:
+    """`painted`, which adds to the label's count."""
+
+    def edit(request: Request) -> Result:
+        counts[label] += 1
+        return painted(request)
+
+    return edit
+
+
 def row(label: str, edit: Any, **about: Any) -> Row:
     return Row(label, lambda: edit, about)
 
@@ -163,15 +173,8 @@ def test_only_a_bound_may_be_shown_the_truth() -> None:
 def test_a_broken_run_goes_on_and_a_changed_row_is_measured_anew_alone(tmp_path: Path) -> None:
     counts = {"a": 0, "b": 0}
 
-    def counted(label: str) -> Any:
-        def edit(request: Request) -> Result:
-            counts[label] += 1
-            return painted(request)
-
-        return edit
-
     def measured(strength: float = 1.0, n: int = 3, seed: int = 0) -> dict[str, Any]:
-        rows = (row("a", counted("a")), row("b", counted("b"), strength=strength))
+        rows = (row("a", counted(counts, "a")), row("b", counted(counts, "b"), strength=strength))
         return tables.measure("instructgie-table1", GiePack(), tmp_path, n, seed, rows=rows)
 
     first = measured()
@@ -214,15 +217,8 @@ def test_scores_outlive_the_models_that_have_no_share_in_them(tmp_path: Path) ->
 def test_rows_that_are_not_asked_for_are_not_edited_but_shown_as_far_as_they_lie_there(tmp_path: Path) -> None:
     counts = {"a": 0, "b": 0}
 
-    def counted(label: str) -> Any:
-        def edit(request: Request) -> Result:
-            counts[label] += 1
-            return painted(request)
-
-        return edit
-
     def measured(*only: str) -> dict[str, Any]:
-        rows = (row("a", counted("a")), row("b", counted("b")))
+        rows = (row("a", counted(counts, "a")), row("b", counted(counts, "b")))
         return tables.measure("instructgie-table1", GiePack(), tmp_path, 2, rows=rows, only=only)
 
     first = measured("a")

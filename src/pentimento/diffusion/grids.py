@@ -44,6 +44,12 @@ def by_quadrant(change: Callable[[Tensor], Tensor], grid: Tensor) -> Tensor:
     return joined(Quadrants(*made.chunk(4)))
 
 
+def grey_grid(encode: Callable[[Tensor], Tensor], side: int) -> Tensor:
+    """The latents (1, c, 2h, 2w) of a grid of four grey pictures of side x side pixels."""
+    grey = encode(torch.zeros(1, 3, side, side))
+    return joined(Quadrants(grey, grey, grey, grey))
+
+
 def woven(grid: Tensor) -> Tensor:
     """Grids (b, c, 2h, 2w) with the cells of their parts woven: the four of one place side by side, in0 out0 / in1
     answer, as a grid of two by two."""

@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from ..diffusion.grids import Quadrants, joined, quadrants, without_pair
+from ..diffusion.grids import Quadrants, grey_grid, joined, quadrants, without_pair
 from ..diffusion.guidance import classifier_free
 from ..diffusion.latents import choose_view, look, put_back
 from ..diffusion.objectives import Noise, draw_noise, q_sample
@@ -135,8 +135,7 @@ def below_grey(noise: Noise, model: InContext, drawn: Tensor) -> Noise:
     So are grids in training whose example is dropped, and no loss looks at what is predicted there (InstructGIE Sec.
     6.1): a sampler that followed it would let the answer, which attends to it, see what no training shows.
     """
-    one = model.autoencoder.encode(torch.zeros(1, 3, model.size, model.size))
-    grey = joined(Quadrants(one, one, one, one))
+    grey = grey_grid(model.autoencoder.encode, model.size)
 
     def below(x: Tensor, t: Tensor) -> Tensor:
         dropped = torch.ones(len(x), dtype=torch.bool)

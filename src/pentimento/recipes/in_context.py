@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from ..data.visual_prompts import Layout
 from ..diffusion.attention import Written
-from ..diffusion.grids import Quadrants, joined, quadrants, visual_prompt, without_pair
+from ..diffusion.grids import Quadrants, grey_grid, joined, quadrants, visual_prompt, without_pair
 from ..diffusion.guidance import classifier_free
 from ..diffusion.objectives import draw_dropped, draw_noise, draw_timesteps, min_snr_weights, q_sample
 from ..diffusion.samplers import euler_ancestral_sample
@@ -170,8 +170,7 @@ def lessons(
 
 def on_grey(base: LatentDiffusion, side: int) -> Tensor:
     """The latents of a grid of four grey pictures, (c, 2h, 2w)."""
-    grey = base.autoencoder.encode(torch.zeros(1, 3, side, side))
-    return joined(Quadrants(grey, grey, grey, grey))[0]
+    return grey_grid(base.autoencoder.encode, side)[0]
 
 
 def noised(
