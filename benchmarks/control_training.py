@@ -2,7 +2,7 @@
 
     python benchmarks/control_training.py                               # the miniature pack
     python benchmarks/control_training.py --toy --turns 2 --fresh 0     # random weights, in seconds
-    python benchmarks/control_training.py --pack sd15 --batch 8 --shape v0 --json speed.json
+    python benchmarks/control_training.py --pack sd15 --side 256 --batch 8 --shape v0 --json speed.json
 
 A step is everything between latents and changed weights: noise is added, the branch and the U-Net predict it, the
 losses, backward, clipping, AdamW. Latents, texts and visual prompts are there beforehand for every side. The sides:
@@ -105,13 +105,14 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--pack", default="miniature", help="name or folder of a pack")
     parser.add_argument("--toy", action="store_true", help="the tests' pack of random weights instead")
     parser.add_argument("--batch", type=int, default=4, help="grids a step")
+    parser.add_argument("--side", type=int, help="of a grid's pictures, in pixels; default: the model's")
     parser.add_argument("--shape", choices=SHAPES, default="fast", help="of the VSS blocks")
     parser.add_argument("--turns", type=int, default=9, help="steps of each side; one more, before them, warms up")
     parser.add_argument("--fresh", type=int, default=1, help="0 leaves peak memory out")
     parser.add_argument("--device", default="auto")
     parser.add_argument("--dtype", default="auto", help="auto, fp32 or bf16")
     parser.add_argument("--json", type=Path, help="write the measurements here too")
-    parser.add_argument("--memory-of", choices=SIDES, help=argparse.SUPPRESS)
+    parser.add_argument("--memory-of", choices=SIDES, help="only the peak memory of this side, in this process")
     options = parser.parse_args(arguments)
     options.dtype = place(options.device, options.dtype).arithmetic
     return options
@@ -191,14 +192,14 @@ def workshop(options: argparse.Namespace) -> tuple[Callable[[str], Trainee], tor
     modules = modules_of(model, options.toy)
     modules.unet.requires_grad_(False)
     modules.vae.requires_grad_(False)
-    given = material(model, options.batch, next(modules.unet.parameters()).device)
+    given = material(model, options.batch, options.side or model.size, next(modules.unet.parameters()).device)
     return partial(trainee, modules, given, model.autoencoder, embed, SHAPES[options.shape]), given.latents.device
 
 
-def material(model: Any, batch: int, device: torch.device) -> Material:
+def material(model: Any, batch: int, side: int, device: torch.device) -> Material:
     """Grids of smooth noise; what they show costs nothing."""
     small = torch.randn(batch, 3, 16, 16, generator=torch.Generator().manual_seed(0))
-    pixels = F.interpolate(small, scale_factor=2 * model.size / 16, mode="bilinear").clamp(-1, 1).to(device)
+    pixels = F.interpolate(small, scale_factor=2 * side / 16, mode="bilinear").clamp(-1, 1).to(device)
     prompt = visual_prompt(pixels)
     with torch.no_grad():
         latents, seen = (model.autoencoder.encode(part).float().to(device) for part in (pixels, prompt))

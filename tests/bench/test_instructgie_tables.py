@@ -235,7 +235,7 @@ def test_only_names_rows_that_there_are(tmp_path: Path, fakes: list[Fake]) -> No
     with pytest.raises(RequestError, match="no row 'Prompt Difusion'"):
         bench.run("instructgie-table1", GiePack(), tmp_path, n=1, only=("Prompt Difusion",))
     told = bench.run("instructgie-table2", GiePack(), tmp_path, n=1, only=("no edit", WHOLE))
-    assert [len(fake.asked) for fake in fakes] == [1]
+    assert [len(fake.asked) for fake in fakes] == [1, 1]  # its case, and once more in other words
     assert "missing, w/o LIU: 1 of 1 cases, not asked for" in told["table"]
 
 
@@ -379,6 +379,8 @@ def test_differences_stand_in_all_three_files_beside_what_limits_them(tmp_path: 
     rows = (row("x", dimmed), row(WHOLE, painted))
     report = tables.measure("instructgie-table2", GiePack(name="miniature"), tmp_path, 4, rows=rows)
     text, shown = ((tmp_path / f"instructgie-table2.{suffix}").read_text() for suffix in ("md", "html"))
+    with Image.open(tmp_path / "instructgie-table2.png") as drawn_there:
+        assert drawn_there.height > 4 * 128, "four kinds of edit, a row each"
     assert json.loads((tmp_path / "instructgie-table2.json").read_text())["groups"] == report["groups"]
     for title in ("all cases", "in the domain", "out of the domain"):
         assert f"Less InstructGIE, case by case, {title}:" in text and f"case by case, {title}:" in shown
@@ -659,3 +661,45 @@ def test_the_columns_are_the_papers_and_the_exact_ones() -> None:
     labels = " ".join(column.label for column in COLUMNS.values())
     for wanted in ("FID", "KID", "CLIP directional similarity", "PSNR", "SSIM", "LPIPS to the truth", "seconds"):
         assert wanted in labels
+
+
+def test_other_words_are_told_apart_from_other_pictures(tmp_path: Path) -> None:
+    asked: dict[str, list[Request]] = {WHOLE: [], "w/o LIU": [], "w/o SAM": []}
+
+    def by(label: str, brighter: bool) -> Row:
+        """Another picture for other words, or the same."""
+
+        def edit(request: Request) -> Result:
+            asked[label].append(request)
+            level = len(request.instruction) if brighter else 30
+            image = Image.new("RGB", request.image.size, (level, level, level))
+            return Result(image, image, None, None)
+
+        return row(label, edit)
+
+    cases = drawn(4)
+    rows = (by(WHOLE, False), by("w/o LIU", True), by("w/o SAM", True))
+    report = tables.measure("instructgie-table2", GiePack(), tmp_path, len(cases), rows=rows)
+    said, words = [case.case.instruction for case in cases], [case.again for case in cases]
+    assert all(one != other for one, other in zip(said, words, strict=True))
+    assert [len(asked[label]) for label in asked] == [8, 8, 4]
+    assert [request.instruction for request in asked["w/o LIU"]] == [*said, *words]
+    first, again = asked[WHOLE][:4], asked[WHOLE][4:]
+    assert [r.seed for r in first] == [r.seed for r in again]
+    assert [r.image.tobytes() for r in first] == [r.image.tobytes() for r in again]
+
+    told = report["groups"]["said in two ways"]
+    assert told["n"] == 4 and list(told["rows"]) == [WHOLE, "w/o LIU"]
+    assert {name: figure["value"] for name, figure in told["rows"][WHOLE].items()} == {
+        "same picture": 1, "apart": 0, "PSNR apart": 0
+    }  # fmt: skip
+    apart = np.mean([abs(len(one) - len(other)) for one, other in zip(said, words, strict=True)])
+    assert told["rows"]["w/o LIU"]["apart"]["value"] == pytest.approx(apart)
+    assert told["differences"]["w/o LIU"]["apart"]["value"] == pytest.approx(apart)
+    assert report["groups"]["said in two ways, out of the domain"]["n"] == 2
+    assert "said in two ways (n = 4)" in (tmp_path / "instructgie-table2.md").read_text()
+
+    tables.measure("instructgie-table2", GiePack(), tmp_path, len(cases), rows=rows)
+    assert [len(asked[label]) for label in asked] == [8, 8, 4], "nothing is edited twice"
+    first_table = tables.measure("instructgie-table1", GiePack(), tmp_path, len(cases), rows=rows)
+    assert "said in two ways" not in first_table["groups"]

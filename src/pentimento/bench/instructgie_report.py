@@ -13,6 +13,7 @@ from torch import Tensor
 
 from .instructgie_rows import WHOLE, Row
 from .report import Shown
+from .sheets import comparison
 from .table import FEWEST, Column, Distance, Instruments, Outcome, by_whom, distances_of, figures, in_rows
 from .visual_cases import VisualCase
 
@@ -25,6 +26,9 @@ COLUMNS: Mapping[str, Column] = {
     "SSIM": Column("SSIM to the truth", unit=""),
     "LPIPS truth": Column("LPIPS to the truth", unit="", better="down"),
     "PSNR living": Column("PSNR in living creatures", unit="dB"),
+    "same picture": Column("the same picture"),
+    "apart": Column("difference of the pictures", unit="levels", better="down"),
+    "PSNR apart": Column("difference in PSNR to the truth", unit="dB", better="down"),
     "refused": Column("refused", better="down"),
     "seconds": Column("seconds an edit", unit="s", better="down"),
 }
@@ -48,6 +52,8 @@ COMPARED: Mapping[str, Column] = {
 TITLES = {"in_domain": "in the domain", "out_of_domain": "out of the domain"}
 ALL = "all cases"
 """The group that the paper's Table 2 is over."""
+TWICE = "said in two ways"
+"""The groups, of the first cases, that tell what other words change (InstructGIE Fig. 7, w/o LIU)."""
 BASES: Mapping[str, str] = {
     "miniature": "What is out of the domain is not wholly new: the frozen base has painted grids that show add, "
     "remove, resize and move, from captions alone, and InstructGIE, which paints on grids, can profit from that."
@@ -101,6 +107,18 @@ def tables_of(
         groups[title] = {"n": len(numbers), "rows": rows_of}
         if title in (ALL, *TITLES.values()):
             groups[title]["differences"] = differences(mine, apart, [row.label for row in rows if not row.bound])
+    return groups
+
+
+def said_twice(outcomes: Sequence[Outcome], cases: Sequence[VisualCase], labels: Sequence[str]) -> dict[str, Any]:
+    """Figures of what other words changed: of the cases that were said twice, all and by domain."""
+    groups = {}
+    for title, numbers in groups_of(cases).items():
+        mine = [o for o in outcomes if o.task in numbers]
+        if mine and title in (ALL, *TITLES.values()):
+            name = TWICE if title == ALL else f"{TWICE}, {title}"
+            told = {"rows": figures(COLUMNS, mine, labels), "differences": differences(mine, {}, labels)}
+            groups[name] = {"n": len(numbers), **told}
     return groups
 
 
@@ -175,3 +193,14 @@ def shown(cases: Sequence[VisualCase], rows: Sequence[Row], folder: Path, outcom
             pictures[row.label] = Image.open(picture_path(folder, row.label, number)) if made else None
         lines.append(Shown(one.case.instruction, f"{TITLES[one.domain]}, {one.case.group}", pictures))
     return lines
+
+
+def sheet(lines: Sequence[Shown]) -> Image.Image:
+    """The page's first case of each kind of edit, in and out of the domain, whatever came of it."""
+    firsts: dict[str, Shown] = {}
+    for line in lines:
+        firsts.setdefault(line.remark, line)
+    chosen = [firsts[remark] for title in TITLES.values() for remark in firsts if remark.startswith(title)]
+    kinds = [line.remark.split(", ")[-1] for line in chosen]
+    columns = tuple(chosen[0].pictures) if chosen else ()
+    return comparison(kinds, columns, [tuple(line.pictures.values()) for line in chosen])

@@ -71,6 +71,9 @@ class Ablation:
     settings: Mapping[str, Any] = field(default_factory=dict)
 
 
+SAID_TWICE = (WHOLE, "w/o LIU")
+"""The rows that edit some cases once more, said in other words: what unification is for (InstructGIE Sec. 4.2, 5.2)."""
+
 ABLATIONS = (
     Ablation("w/o RCLDM", "without-rcldm"),
     Ablation("w/o ESM", "without-esm"),

@@ -7,6 +7,7 @@ anew. Processes divide the rows: whoever holds a row's lock edits it, and a proc
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -21,8 +22,20 @@ from ..roles import Clip
 from ..values import Request
 from . import card
 from .instructedit_table1 import measured
-from .instructgie_report import COLUMNS, PUBLISHED, SEEDS, TITLES, markdown, picture_path, shown, slug, tables_of
-from .instructgie_rows import SHARED, WHOLE, ChangeablePack, Row, table1_rows, table2_rows, unequal, untuned
+from .instructgie_report import (
+    COLUMNS,
+    PUBLISHED,
+    SEEDS,
+    TITLES,
+    markdown,
+    picture_path,
+    said_twice,
+    sheet,
+    shown,
+    slug,
+    tables_of,
+)
+from .instructgie_rows import SAID_TWICE, SHARED, WHOLE, ChangeablePack, Row, table1_rows, table2_rows, unequal, untuned
 from .metrics import psnr
 from .report import page
 from .table import (
@@ -44,6 +57,8 @@ from .visual_cases import VisualCase, digest, drawn, read_cases
 
 PROTOCOL = 1
 """Raised whenever a change makes figures incomparable with older ones."""
+TWICE, AGAIN = 60, ", said again"
+"""Cases that Table 2 says in two ways, and what their rows' names end on."""
 
 
 def measure(
@@ -62,7 +77,7 @@ def measure(
     Table 2's controls. The same command goes on where a run was broken off. `only` names the rows that are edited now;
     the table has all that lie there, and says which do not.
 
-    Writes {table}.json, .md and .html into `output`, and what every row made into output/instructgie.
+    Writes {table}.json, .md, .html and a sheet, .png, into `output`, and what every row made into output/instructgie.
     Raises: RequestError for a folder without visual prompts.
     """
     chosen = read_cases(cases, n, seed) if cases is not None else drawn(n, seed)
@@ -79,12 +94,24 @@ def measure(
     outcomes, lacking = _edited(rows, only, chosen, folder, abouts, partial(score, tools=tools, clip=clip), watch)
     able = [row for row in rows if any(o.row == row.label for o in outcomes)]
     told = [*remarks, *notes, *lacking, *untuned(able, pack)]
-    if table.endswith("2"):
+    second = table.endswith("2")
+    if second:
         told += unequal(pack, ablations)
     if cases is None:
         unjudged = dict.fromkeys(f"{TITLES[c.domain]}, {c.case.group}" for c in chosen if c.case.judged is None)
         told += [f"not judged, {title}: the judge has no question about it" for title in unjudged]
     groups = tables_of(outcomes, chosen, able, folder, tools)
+    if second:
+        done = {(o.row, o.task) for o in outcomes}
+        repeated = [case for case in chosen[:TWICE] if case.again]
+        doing = [
+            row
+            for row in able
+            if row.label in SAID_TWICE and all((row.label, number) in done for number in range(len(repeated)))
+        ]
+        again, lacking = _said_again(doing, only, repeated, folder, abouts, watch)
+        told += lacking
+        groups |= said_twice(again, repeated, [row.label for row in doing])
     if any(group.get("differences") for group in groups.values()):
         told.append(SEEDS)
     report: dict[str, Any] = head | {
@@ -101,6 +128,7 @@ def measure(
     write_whole(output / f"{table}.json", json.dumps(report, indent=1) + "\n")
     lines = shown(chosen, [row for row in able if not row.bound], folder, outcomes)
     write_whole(output / f"{table}.html", page(f"InstructGIE, Table {table[-1]}", text, lines))
+    save_picture(output / f"{table}.png", sheet(lines))
     return report
 
 
@@ -146,6 +174,34 @@ def _edited(
             why = "another process is at it" if row in asked else "not asked for"
             lines.append(f"missing, {row.label}: {len(cases) - len(kept)} of {len(cases)} cases, {why}")
     return found, lines
+
+
+def _said_again(
+    rows: Sequence[Row],
+    only: Sequence[str],
+    cases: Sequence[VisualCase],
+    folder: Path,
+    abouts: Mapping[str, Mapping[str, Any]],
+    watch: Watch,
+) -> tuple[list[Outcome], list[str]]:
+    """What the cases' other words changed in rows whose pictures of them lie in `folder`, under the rows' own names;
+    and a line for each row that lacks some."""
+
+    def apart(case: VisualCase, row: Row, made: Attempt, number: int) -> Outcome:
+        with Image.open(picture_path(folder, row.label.removesuffix(AGAIN), number)) as kept:
+            first = np.asarray(kept.convert("RGB"), float)
+        again, truth = np.asarray((made.result or unchanged(case.asked())).decoded.convert("RGB")), case.case.truth
+        error = float(np.sqrt(np.square(first - again).mean()))
+        found = {"same picture": float(error == 0), "apart": error}
+        if truth is not None:
+            found["PSNR apart"] = abs(psnr(first, truth) - psnr(again, truth))
+        return Outcome(row.label, number, case.case.group, made.refusal, found)
+
+    repeated = [replace(row, label=row.label + AGAIN) for row in rows]
+    heads = {row.label + AGAIN: {**abouts[row.label], "said": "again"} for row in rows}
+    chosen = [label + AGAIN for label in only]
+    outcomes, lacking = _edited(repeated, chosen, [case.said_again() for case in cases], folder, heads, apart, watch)
+    return [replace(outcome, row=outcome.row.removesuffix(AGAIN)) for outcome in outcomes], lacking
 
 
 def _edit(

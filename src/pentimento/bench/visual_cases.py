@@ -43,6 +43,7 @@ class VisualCase:
 
     `region`, bool (h, w), is where the truth may differ, None where that is not known; settings are chosen by it.
     `living`, bool (h, w), is where the truth shows living creatures, None where it shows none or that is not known.
+    `again` is the instruction in other words, "" where there are none.
     """
 
     case: Case
@@ -51,11 +52,16 @@ class VisualCase:
     seed: int
     region: np.ndarray | None = None
     living: np.ndarray | None = None
+    again: str = ""
 
     def asked(self) -> Request:
         """What every method is asked: pixels, words and a seed."""
         example = Pair(self.example.before.copy(), self.example.after.copy())
         return replace(self.case.asked(), pairs=(example,), seed=self.seed)
+
+    def said_again(self) -> "VisualCase":
+        """The same case, said in its other words."""
+        return replace(self, case=replace(self.case, instruction=self.again))
 
 
 def drawn(n: int, seed: int = 0) -> tuple[VisualCase, ...]:
@@ -76,7 +82,10 @@ def case_of(group: DrawnGroup, number: int, seed: int, domain: str, held_out: bo
     `judged` is None for what a judge has no question about, an action.
     """
     example, edit = (render_edit(one, Layout().quadrant) for one in group.edits[:2])
-    said = instruction(group.edits[1].words, np.random.default_rng([seed, number, 515]), held_out)
+    rng = np.random.default_rng([seed, number, 515])
+    said = again = instruction(group.edits[1].words, rng, held_out)
+    while again == said:
+        again = instruction(group.edits[1].words, rng, held_out)
     captions = group.group.pairs[1]
 
     def judged(judge: Judge, picture: np.ndarray) -> float:
@@ -89,7 +98,7 @@ def case_of(group: DrawnGroup, number: int, seed: int, domain: str, held_out: bo
     pair = Pair(Image.fromarray(example.before), Image.fromarray(example.after))
     alive = living(group.edits[1].after, Layout().quadrant)
     return VisualCase(
-        case, pair, domain, SEEDS_A_RUN * seed + number, edit.mask | edit.target, alive if alive.any() else None
+        case, pair, domain, SEEDS_A_RUN * seed + number, edit.mask | edit.target, alive if alive.any() else None, again
     )
 
 
