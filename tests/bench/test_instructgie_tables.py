@@ -520,7 +520,8 @@ def test_a_row_that_nothing_was_chosen_for_is_named() -> None:
         return {line.split(":")[0].removeprefix("not tuned, ") for line in gie_rows.untuned(table1_rows(pack), pack)}
 
     assert named() == {"SDEdit", "InstructPix2Pix, same pairs", "Prompt Diffusion", "InstructGIE"}
-    tuned = {name: {"guidance": 2.5} for name in ("sdedit", "instruct_in_context", "promptdiffusion", "instructgie")}
+    names = ("sdedit_in_context", "instruct_in_context", "promptdiffusion", "instructgie")
+    tuned = {name: {"guidance": 2.5} for name in names}
     assert named(**tuned) == set()
     assert named(**{**tuned, "promptdiffusion": dict(UNTUNED["promptdiffusion"])}) == {"Prompt Diffusion"}
     assert not gie_rows.untuned((*gie_rows.bounds(GiePack()), row("x", painted)), GiePack())

@@ -71,13 +71,15 @@ def test_example_pairs_are_tuned_on_trained_kinds_of_validation_alone(
 
     monkeypatch.setattr(tune_prompts, "draw_case", watched)
     monkeypatch.setattr(tune_prompts, "editor_of", editor)
-    tuned = {"x": tune_prompts.Tuned("x", {}, {"guidance": (1.0, 2.0)})}
+    tuned = {"x": tune_prompts.Tuned("x", {"guidance": (1.0, 2.0)}, {"steps": STEPS})}
     pack = bench_pack(defaults={"x": {"steps": 7}})
     trials = tune_prompts.tune_prompted(pack, "x", 3, 0, tmp_path, tuned=tuned)
     assert steps == {STEPS}  # as in the tables
     assert asked == [("in_domain", "validation", kind) for kind in KINDS_OF["in_domain"][:3]]
     lost = {trial.settings["guidance"]: trial.lost for trial in trials}
-    assert lost[2.0] == 0 < lost[1.0] and trials[0].score >= trials[1].score
+    assert lost[2.0] == 0 < lost[1.0]
+    first, second = (trial.to_json()["LPIPS to the truth"] for trial in trials)
+    assert 0 < first < second and trials[0].settings["guidance"] == 2, "LPIPS chooses, and black is further away"
 
 
 def test_what_the_judge_half_believes_counts_and_so_does_what_is_lost_outside() -> None:
@@ -85,6 +87,11 @@ def test_what_the_judge_half_believes_counts_and_so_does_what_is_lost_outside() 
     spoilt = tune.Trial({}, 0.4, 0.0, 5.0, 0.0)
     assert sure.score > doubted.score and sure.score > spoilt.score
     assert {"belief", "carried out", "dB lost outside", "score"} <= set(sure.to_json())
+
+
+def test_where_lpips_was_measured_it_alone_chooses() -> None:
+    near, believed = tune.Trial({}, 0.0, 0.0, 9.0, 0.0, lpips=0.1), tune.Trial({}, 1.0, 1.0, 0.0, 0.0, lpips=0.2)
+    assert near.score > believed.score and "LPIPS to the truth" not in tune.Trial({}, 0.0, 0.0, 0.0, 0.0).to_json()
 
 
 def test_a_sweep_that_was_broken_off_tries_only_what_is_missing(

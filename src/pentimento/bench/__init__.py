@@ -146,8 +146,8 @@ def _tune(pack: Any, output: Path, n: int, seed: int, watch: Any, only: Sequence
             continue
         head = {"protocol": tune.PROTOCOL, "pack": pack.name, "pack hash": pack.hash, "n": taken, "seed": seed}
         _written(output / f"tune-{method}.json", {**head, "trials": [trial.to_json() for trial in trials]})
-        at = {"steps": tune_prompts.STEPS} if method in tune_prompts.TUNED else {}
-        tune.write_defaults(output, method, {**trials[0].settings, **at})
+        kept = tune_prompts.TUNED[method].kept if method in tune_prompts.TUNED else {}
+        tune.write_defaults(output, method, {**trials[0].settings, **kept})
         told[method] = trials[0].to_json()
     reports = {path.stem.removeprefix("tune-"): json.loads(path.read_text()) for path in output.glob("tune-*.json")}
     write_whole(output / "tuning.md", tune.markdown(dict(sorted(reports.items()))))

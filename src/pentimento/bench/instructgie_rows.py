@@ -29,6 +29,8 @@ SHARED = ("text_to_image", "planner", "captioner", "clip", "judge", "perceptual"
 """Roles that decide the outcomes of every row: by them all paint or read, and all are scored."""
 TAUGHT: Mapping[str, Any] = {"taught_by": "visual_prompts"}
 """The setting by which InstructPix2Pix takes the model that learned from the in-context models' pairs."""
+SDEDIT = "sdedit_in_context"
+"""SDEdit's name among a pack's defaults where its settings were chosen on visual prompts."""
 PAINTERS: Mapping[str, str] = {
     "instructgie": "incontext", "promptdiffusion": "prompt_diffusion", "instruct_in_context": "instruct_in_context",
 }  # fmt: skip
@@ -95,7 +97,7 @@ def table1_rows(pack: BenchPack) -> tuple[Row, ...]:
     """Bounds, baselines and InstructGIE, by the pack's defaults (InstructGIE Table 1)."""
     return (
         *bounds(pack),
-        method_row("SDEdit", "sdedit", pack),
+        method_row("SDEdit", "sdedit", pack, of_pack(pack, SDEDIT), SDEDIT),
         taught_row("InstructPix2Pix, same pairs", "instructpix2pix", pack, "instruct_in_context", TAUGHT),
         taught_row("Prompt Diffusion", "promptdiffusion", pack, "promptdiffusion"),
         taught_row(WHOLE, "instructgie", pack, "instructgie"),

@@ -48,22 +48,25 @@ GRIDS: Mapping[str, Mapping[str, Sequence[Any]]] = {
 @dataclass(frozen=True)
 class Trial:
     """Settings with what they reached over the tasks: the judge's mean belief in the edit, the share that it says is
-    carried out, dB lost outside below the autoencoder's, seconds an edit, and the score, which chooses."""
+    carried out, dB lost outside below the autoencoder's, seconds an edit, LPIPS to the truth where that was measured,
+    and the score, which chooses: by LPIPS where there is one, else by belief and what is lost."""
 
     settings: Mapping[str, Any]
     believed: float
     carried: float
     lost: float
     seconds: float
+    lpips: float | None = None
 
     @property
     def score(self) -> float:
-        return self.believed - PRICE * self.lost
+        return self.believed - PRICE * self.lost if self.lpips is None else -self.lpips
 
     def to_json(self) -> dict[str, Any]:
+        perceived = {} if self.lpips is None else {"LPIPS to the truth": self.lpips}
         return {
             **self.settings, "belief": self.believed, "carried out": self.carried, "dB lost outside": self.lost,
-            "seconds": self.seconds, "score": self.score,
+            **perceived, "seconds": self.seconds, "score": self.score,
         }  # fmt: skip
 
 
@@ -71,13 +74,14 @@ class Trial:
 class Tried:
     """A validation case as a sweep sees it: `edited` makes a picture, uint8 (h, w, 3), with settings; `believed` is the
     judge's belief in a picture; `outside` its PSNR where nothing should change, nan when everything may, of which the
-    autoencoder alone leaves `limit`."""
+    autoencoder alone leaves `limit`; `apart`, where that chooses, its LPIPS to the truth."""
 
     kind: str
     edited: Callable[[Mapping[str, Any]], np.ndarray]
     believed: Callable[[np.ndarray], float]
     outside: Callable[[np.ndarray], float]
     limit: float
+    apart: Callable[[np.ndarray], float] | None = None
 
 
 def tune(
@@ -123,18 +127,20 @@ def sweep(
     output: Path,
     watch: Watch = unwatched,
     models: str = "",
+    by: str = "",
 ) -> tuple[Trial, ...]:
     """Every combination of `grid` on the cases `tried(0)` to `tried(n - 1)`; the best first.
 
     All settings are tried on a case before the next one, so that what does not depend on them, such as an inversion, is
     worked out once; the first name of `grid` varies most slowly. tune-NAME.jsonl in `output` holds what came of each
     edit, and a run that was broken off goes on there, if the models are the same: `models` is a hash of those that have
-    a share, the pack's own without one.
+    a share, the pack's own without one. `by` says what chooses, where that is not belief and what is lost.
     """
     combinations = [dict(zip(grid, values, strict=True)) for values in product(*grid.values())]
     head = {
         "protocol": PROTOCOL, "pack": pack.name, "models": models or pack.hash, "seed": seed, "method": name,
         "other settings": dict(others), "judge thresholds": dict(pack.judge.thresholds),
+        **({"chosen by": by} if by else {}),
     }  # fmt: skip
     output.mkdir(parents=True, exist_ok=True)
     kept = Log(output / f"tune-{name}.jsonl", head)
@@ -153,6 +159,8 @@ def sweep(
             measured = {"belief": believed, "carried out": float(believed >= SURE), "seconds": seconds}
             if not np.isnan(case.limit):
                 measured["dB lost outside"] = max(0.0, case.limit - case.outside(picture))
+            if case.apart is not None:
+                measured["LPIPS"] = case.apart(picture)
             kept.add(Outcome(labels[i], number, case.kind, measured=measured))
     trials = [
         _trial(settings, [kept.outcomes[label, number] for number in range(n)])
@@ -185,7 +193,10 @@ def _trial(settings: Mapping[str, Any], outcomes: Sequence[Outcome]) -> Trial:
         values = [o.measured[name] for o in outcomes if name in o.measured]
         return float(np.mean(values)) if values else 0.0
 
-    return Trial(settings, average("belief"), average("carried out"), average("dB lost outside"), average("seconds"))
+    perceived = average("LPIPS") if all("LPIPS" in o.measured for o in outcomes) else None
+    return Trial(
+        settings, average("belief"), average("carried out"), average("dB lost outside"), average("seconds"), perceived
+    )
 
 
 def _decoded(pack: BenchPack, method: str, settings: Mapping[str, Any], task: Task) -> np.ndarray:
