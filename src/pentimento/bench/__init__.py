@@ -88,7 +88,7 @@ def run(
 
         _chosen(only, [row.label for row in visual.rows_of(name, pack)], "row")
         report = visual.measure(name, pack, output, count, seed, watch, cases, ablations, only=only)
-        files = [str(output / f"{name}.{suffix}") for suffix in ("json", "md", "html")]
+        files = [str(output / f"{name}.{suffix}") for suffix in ("json", "md", "html", "png")]
         return {"table": f"\n{visual.markdown(report)}\n", "files": files}
     if name == "erf":
         from . import erf

@@ -38,6 +38,12 @@ _VERBS = {  # third person, past, -ing, where the rules below do not make them
     "put": ("puts", "put", "putting"), "make": ("makes", "made", "making"), "lose": ("loses", "lost", "losing"),
     "break": ("breaks", "broke", "breaking"), "find": ("finds", "found", "finding"),
     "feel": ("feels", "felt", "feeling"), "vanish": ("vanishes", "vanished", "vanishing"),
+    "bear": ("bears", "bore", "bearing"), "begin": ("begins", "began", "beginning"),
+    "hang": ("hangs", "hung", "hanging"), "hold": ("holds", "held", "holding"), "keep": ("keeps", "kept", "keeping"),
+    "occupy": ("occupies", "occupied", "occupying"), "pop": ("pops", "popped", "popping"),
+    "see": ("sees", "saw", "seeing"), "shine": ("shines", "shone", "shining"), "slide": ("slides", "slid", "sliding"),
+    "step": ("steps", "stepped", "stepping"), "stop": ("stops", "stopped", "stopping"),
+    "try": ("tries", "tried", "trying"),
 }  # fmt: skip
 
 
