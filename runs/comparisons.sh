@@ -9,8 +9,8 @@
 # changed. A run that was broken off goes on. Settings that were chosen, in comparisons/defaults.json, go into the pack:
 #
 #   pentimento bench tune --pack runs/comparisons/pack --only instructgie -o comparisons  # and the others; once more this
-#   pentimento bench instructgie-table1 --pack runs/comparisons/pack -o DIR
-#   pentimento bench instructgie-table2 --pack runs/comparisons/pack --ablations comparisons -o DIR
+#   pentimento bench instructgie-table1 --seed 1 --pack runs/comparisons/pack -o DIR
+#   pentimento bench instructgie-table2 --seed 1 --pack runs/comparisons/pack --ablations comparisons -o DIR
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
