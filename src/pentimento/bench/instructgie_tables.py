@@ -101,17 +101,11 @@ def measure(
         unjudged = dict.fromkeys(f"{TITLES[c.domain]}, {c.case.group}" for c in chosen if c.case.judged is None)
         told += [f"not judged, {title}: the judge has no question about it" for title in unjudged]
     groups = tables_of(outcomes, chosen, able, folder, tools)
-    if second:
-        done = {(o.row, o.task) for o in outcomes}
-        repeated = [case for case in chosen[:TWICE] if case.again]
-        doing = [
-            row
-            for row in able
-            if row.label in SAID_TWICE and all((row.label, number) in done for number in range(len(repeated)))
-        ]
-        again, lacking = _said_again(doing, only, repeated, folder, abouts, watch)
+    if second and cases is None:
+        repeated, twice = chosen[:TWICE], [row for row in able if row.label in SAID_TWICE]
+        again, lacking = _said_again(twice, only, repeated, outcomes, folder, abouts, watch)
         told += lacking
-        groups |= said_twice(again, repeated, [row.label for row in doing])
+        groups |= said_twice(again, repeated, [row.label for row in twice])
     if any(group.get("differences") for group in groups.values()):
         told.append(SEEDS)
     report: dict[str, Any] = head | {
@@ -180,12 +174,13 @@ def _said_again(
     rows: Sequence[Row],
     only: Sequence[str],
     cases: Sequence[VisualCase],
+    outcomes: Sequence[Outcome],
     folder: Path,
     abouts: Mapping[str, Mapping[str, Any]],
     watch: Watch,
 ) -> tuple[list[Outcome], list[str]]:
-    """What the cases' other words changed in rows whose pictures of them lie in `folder`, under the rows' own names;
-    and a line for each row that lacks some."""
+    """What the cases' other words changed in those rows whose `outcomes` of them are all there, under the rows' own
+    names; and a line for each of these that lacks some."""
 
     def apart(case: VisualCase, row: Row, made: Attempt, number: int) -> Outcome:
         with Image.open(picture_path(folder, row.label.removesuffix(AGAIN), number)) as kept:
@@ -197,11 +192,13 @@ def _said_again(
             found["PSNR apart"] = abs(psnr(first, truth) - psnr(again, truth))
         return Outcome(row.label, number, case.case.group, made.refusal, found)
 
-    repeated = [replace(row, label=row.label + AGAIN) for row in rows]
-    heads = {row.label + AGAIN: {**abouts[row.label], "said": "again"} for row in rows}
+    done = {(o.row, o.task) for o in outcomes}
+    able = [row for row in rows if all((row.label, number) in done for number in range(len(cases)))]
+    repeated = [replace(row, label=row.label + AGAIN) for row in able]
+    heads = {row.label + AGAIN: {**abouts[row.label], "said": "again"} for row in able}
     chosen = [label + AGAIN for label in only]
-    outcomes, lacking = _edited(repeated, chosen, [case.said_again() for case in cases], folder, heads, apart, watch)
-    return [replace(outcome, row=outcome.row.removesuffix(AGAIN)) for outcome in outcomes], lacking
+    found, lacking = _edited(repeated, chosen, [case.said_again() for case in cases], folder, heads, apart, watch)
+    return [replace(outcome, row=outcome.row.removesuffix(AGAIN)) for outcome in found], lacking
 
 
 def _edit(
