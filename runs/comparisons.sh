@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Train what InstructGIE's tables compare it with, and what the embedded pack has no room for: Prompt Diffusion,
-# InstructPix2Pix on the same pairs (Table 1), the four ablations (Table 2). Then make the pack that the tables read.
+# InstructPix2Pix on the same pairs (Table 1), the ablations (Table 2). Then make the pack that the tables read.
 #
 #   runs/comparisons.sh                        beside the embedded pack, on as many grids as its InstructGIE has seen
 #   GRIDS=2000 PACK=runs/miniature runs/comparisons.sh
@@ -79,6 +79,7 @@ ablate without-rcldm rcldm=false
 ablate without-esm shift=0
 ablate without-liu unify=0
 ablate without-sam area=0
+ablate more-sam area=20
 
 rm -rf "$RUNS/pack" && mkdir -p "$RUNS/pack"
 cp -r "$PACK"/* "$KEPT"/prompt_diffusion "$KEPT"/instruct_in_context "$RUNS/pack"

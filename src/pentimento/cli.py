@@ -445,7 +445,7 @@ def bench(
     ablations: Annotated[
         Path | None,
         typer.Option(
-            help="For instructgie-table2: without-rcldm, without-esm, without-liu, without-sam, a control each."
+            help="For instructgie-table2: without-rcldm, -esm, -liu, -sam, more-sam, a control each."
         ),
     ] = None,
     only: Annotated[
