@@ -489,7 +489,7 @@ def test_table_1_has_all_rows_and_asks_every_method_the_same(tmp_path: Path, fak
     assert "| InstructGIE | 7.57 | 0.27 |" in told["table"]
     page = (tmp_path / "instructgie-table1.html").read_text()
     assert page.count("<h3>") == 2 and page.count("<figcaption>example, after</figcaption>") == 2
-    assert all(Path(file).is_file() for file in told["files"]) and len(told["files"]) == 3
+    assert all(Path(file).is_file() for file in told["files"]) and len(told["files"]) == 4
 
 
 def test_what_is_missing_costs_its_own_row_and_is_said(
