@@ -110,16 +110,15 @@ def tables_of(
     return groups
 
 
-def said_twice(outcomes: Sequence[Outcome], cases: Sequence[VisualCase], labels: Sequence[str]) -> dict[str, Any]:
+def said_twice(
+    outcomes: Sequence[Outcome], cases: Sequence[VisualCase], rows: Sequence[Row], folder: Path
+) -> dict[str, dict[str, Any]]:
     """Figures of what other words changed: of the cases that were said twice, all and by domain."""
-    groups = {}
-    for title, numbers in groups_of(cases).items():
-        mine = [o for o in outcomes if o.task in numbers]
-        if mine and title in (ALL, *TITLES.values()):
-            name = TWICE if title == ALL else f"{TWICE}, {title}"
-            told = {"rows": figures(COLUMNS, mine, labels), "differences": differences(mine, {}, labels)}
-            groups[name] = {"n": len(numbers), **told}
-    return groups
+    tables = tables_of(outcomes, cases, rows, folder, Instruments(None, None))  # no sets of pictures are compared
+    return {
+        TWICE if title == ALL else f"{TWICE}, {title}": group
+        for title, group in tables.items() if group["rows"] and "differences" in group
+    }  # fmt: skip
 
 
 def differences(

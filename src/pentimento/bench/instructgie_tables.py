@@ -105,7 +105,7 @@ def measure(
         repeated, twice = chosen[:TWICE], [row for row in able if row.label in SAID_TWICE]
         again, lacking = _said_again(twice, only, repeated, outcomes, folder, abouts, watch)
         told += lacking
-        groups |= said_twice(again, repeated, [row.label for row in twice])
+        groups |= said_twice(again, repeated, twice, folder)
     if any(group.get("differences") for group in groups.values()):
         told.append(SEEDS)
     report: dict[str, Any] = head | {
