@@ -79,7 +79,6 @@ ablate without-rcldm rcldm=false
 ablate without-esm shift=0
 ablate without-liu unify=0
 ablate without-sam area=0
-ablate more-sam area=20
 
 rm -rf "$RUNS/pack" && mkdir -p "$RUNS/pack"
 cp -r "$PACK"/* "$KEPT"/prompt_diffusion "$KEPT"/instruct_in_context "$RUNS/pack"

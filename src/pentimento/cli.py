@@ -444,7 +444,7 @@ def bench(
     ] = None,
     ablations: Annotated[
         Path | None,
-        typer.Option(help="For instructgie-table2: without-rcldm, -esm, -liu, -sam, more-sam, a control each."),
+        typer.Option(help="For instructgie-table2: without-rcldm, -esm, -liu, -sam, a control each."),
     ] = None,
     only: Annotated[
         list[str] | None,

@@ -65,7 +65,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Ablation:
-    """One thing left out or changed (InstructGIE Table 2): the folder of the control that was trained so, and the
+    """One thing left out (InstructGIE Table 2): the folder of the control that was trained without it, and the
     settings of the edit that go with it."""
 
     label: str
@@ -81,9 +81,7 @@ ABLATIONS = (
     Ablation("w/o ESM", "without-esm"),
     Ablation("w/o LIU", "without-liu", {"unify": False}),
     Ablation("w/o SAM", "without-sam"),
-    Ablation("SAM at weight 20", "more-sam"),
 )
-"""The paper's four, and ours: at the weight of 1 SAM hardly moves this branch (docs/protocol.md)."""
 
 
 def bounds(pack: BenchPack) -> tuple[Row, ...]:
