@@ -55,6 +55,32 @@ def tensors(batch) -> list[torch.Tensor]:
     return [batch] if isinstance(batch, torch.Tensor) else list(vars(batch).values())
 
 
+def test_latents_and_pixels_are_moved_alike() -> None:
+    """Latents that are the pixels' own means stay so; among some draws sizes, turns and mirrored ones differ."""
+    pixels = torch.rand(2, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+    pixels = torch.nn.functional.avg_pool2d(pixels, 9, 1, 4, count_include_pad=False)  # smooth
+    latents = torch.nn.functional.avg_pool2d(pixels, 8)
+    seen = []
+    for seed in range(40):
+        z, x = autoencoder.moved(latents, pixels, torch.Generator().manual_seed(seed))
+        assert x.shape[-1] == 8 * z.shape[-1]
+        means = torch.nn.functional.avg_pool2d(x, 8)
+        torch.testing.assert_close(z, means, atol=1e-6 if z.shape == latents.shape else 0.05, rtol=0)
+        seen += [z] if not any(z.shape == known.shape and torch.equal(z, known) for known in seen) else []
+    assert {z.shape[-1] for z in seen} == {2, 3, 4}
+    assert sum(z.shape[-1] == 4 for z in seen) > 4
+
+
+def test_a_share_of_batches_is_decoded_from_moved_latents(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = []
+    monkeypatch.setattr(autoencoder, "moved", lambda z, x, generator: (calls.append(0), (z, x))[1])
+    for share in (0.0, 1.0):
+        settings = small(autoencoder, folder, channels=(8, 8, 8, 8), equivariance=share)
+        x = torch.zeros(1, 3, 32, 32)
+        autoencoder.reconstruction_loss(settings, autoencoder.model(settings), x, torch.Generator().manual_seed(0))
+        assert len(calls) == share
+
+
 def test_the_autoencoder_states_the_scale_of_its_latents(folder: Path) -> None:
     from diffusers import AutoencoderKL
 

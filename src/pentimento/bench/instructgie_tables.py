@@ -93,15 +93,12 @@ def measure(
     abouts = {row.label: _about(head, row, pack) for row in rows}
     outcomes, lacking = _edited(rows, only, chosen, folder, abouts, partial(score, tools=tools, clip=clip), watch)
     able = [row for row in rows if any(o.row == row.label for o in outcomes)]
+    second, from_world = table.endswith("2"), cases is None
     told = [*remarks, *notes, *lacking, *untuned(able, pack)]
-    second = table.endswith("2")
-    if second:
-        told += unequal(pack, ablations)
-    if cases is None:
-        unjudged = dict.fromkeys(f"{TITLES[c.domain]}, {c.case.group}" for c in chosen if c.case.judged is None)
-        told += [f"not judged, {title}: the judge has no question about it" for title in unjudged]
+    told += unequal(pack, ablations) if second else []
+    told += _unjudged(chosen) if from_world else []
     groups = tables_of(outcomes, chosen, able, folder, tools)
-    if second and cases is None:
+    if second and from_world:
         repeated, twice = chosen[:TWICE], [row for row in able if row.label in SAID_TWICE]
         again, lacking = _said_again(twice, only, repeated, outcomes, folder, abouts, watch)
         told += lacking
@@ -112,18 +109,29 @@ def measure(
         "table": table, "hardware": hardware(), "published": PUBLISHED[table], "remarks": told,
         "rows": {row.label: dict(row.about) for row in rows}, "groups": groups,
     }  # fmt: skip
-    report["figures"] = {
-        f"{table}, {WHOLE}, {title}, {COLUMNS[name].label}": card.in_words(value, COLUMNS[name].unit)
-        for title in TITLES.values() if title in report["groups"]
-        for name, value in report["groups"][title]["rows"].get(WHOLE, {}).items()
-    }  # fmt: skip
+    report["figures"] = _figures(table, groups)
+    lines = shown(chosen, [row for row in able if not row.bound], folder, outcomes)
     text = markdown(report)
     write_whole(output / f"{table}.md", text + "\n")
     write_whole(output / f"{table}.json", json.dumps(report, indent=1) + "\n")
-    lines = shown(chosen, [row for row in able if not row.bound], folder, outcomes)
     write_whole(output / f"{table}.html", page(f"InstructGIE, Table {table[-1]}", text, lines))
     save_picture(output / f"{table}.png", sheet(lines))
     return report
+
+
+def _unjudged(cases: Sequence[VisualCase]) -> list[str]:
+    """A line for each kind of drawn edit that the judge cannot tell of."""
+    titles = dict.fromkeys(f"{TITLES[c.domain]}, {c.case.group}" for c in cases if c.case.judged is None)
+    return [f"not judged, {title}: the judge has no question about it" for title in titles]
+
+
+def _figures(table: str, groups: Mapping[str, Any]) -> dict[str, str]:
+    """The whole's figures by name, for a card."""
+    return {
+        f"{table}, {WHOLE}, {title}, {COLUMNS[name].label}": card.in_words(value, COLUMNS[name].unit)
+        for title in TITLES.values() if title in groups
+        for name, value in groups[title]["rows"].get(WHOLE, {}).items()
+    }  # fmt: skip
 
 
 def rows_of(table: str, pack: ChangeablePack, ablations: Path | None = None) -> tuple[Row, ...]:

@@ -1,7 +1,8 @@
 """The miniature's autoencoder: AutoencoderKL, f = 8, 8 latent channels, on crops around the objects.
 
 Crops of half the picture's side learn far sooner than whole pictures: most of a scene is empty ground. Some pictures
-are those of part edits, which are full: their crops lie anywhere.
+are those of part edits, which are full: their crops lie anywhere. Latents that are moved have to decode to the crop,
+moved alike, which keeps them smooth, and smooth latents are easier to paint (EQ-VAE, Kouzelis et al. 2025).
 """
 
 from pathlib import Path
@@ -15,6 +16,7 @@ from torch import Tensor, nn
 
 from ..data.scenes import draw_scene
 from ..data.store import Store, scene_store
+from ..settings import Fraction
 from ..training import Job, TrainSettings, warm_start
 from .lessons import part_store
 
@@ -33,6 +35,7 @@ class Settings(TrainSettings):
     crop: int = Field(64, ge=32, description="side of a training crop, pixels")
     gradient: float = Field(1.0, ge=0, description="weight of the L1 loss on finite differences")
     kl: float = Field(1e-6, ge=0, description="weight of the KL term")
+    equivariance: Fraction = Field(0.5, description="share of batches whose latents are moved before they are decoded")
     scenes: int = Field(12_000, ge=1, description="scenes that the crops come from")
     parts: float = Field(0.2, ge=0, lt=1, description="fraction of the pictures that are close-ups of parts")
     data: Path = Path("runs/data")
@@ -68,11 +71,28 @@ def crops(store: Store, pairs: Store, step: int, batch_size: int, crop: int, spl
     return torch.from_numpy(np.stack(out)).permute(0, 3, 1, 2).float() / 127.5 - 1
 
 
+def moved(latents: Tensor, pixels: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """Latents (b, c, h, w) and pixels (b, 3, H, W), both scaled to a half, three quarters or not at all, turned by
+    quarters and mirrored or not, alike (EQ-VAE Sec. 3)."""
+    scale = (0.5, 0.75, 1.0)[int(torch.randint(3, (), generator=generator))]
+    turns, mirrored = (int(torch.randint(n, (), generator=generator)) for n in (4, 2))
+    cells = max(1, round(scale * latents.shape[-1]))
+    out = []
+    for x, side in ((latents, cells), (pixels, cells * pixels.shape[-1] // latents.shape[-1])):
+        scaled = x if scale == 1 else F.interpolate(x, size=(side, side), mode="bilinear", antialias=True)
+        turned = torch.rot90(scaled, turns, (-2, -1))
+        out.append(turned.flip(-1) if mirrored else turned)
+    return out[0], out[1]
+
+
 def reconstruction_loss(settings: Settings, autoencoder: nn.Module, x: Tensor, generator: torch.Generator) -> Tensor:
-    """L1 on pixels and on finite differences, and a small KL."""
+    """L1 on pixels and on finite differences, a share of the time of moved latents, and a small KL."""
     posterior = autoencoder.encode(x).latent_dist
     noise = torch.randn(posterior.mean.shape, generator=generator).to(x.device)
-    y = autoencoder.decode(posterior.mean + posterior.std * noise).sample.float()
+    z = posterior.mean + posterior.std * noise
+    if float(torch.rand((), generator=generator)) < settings.equivariance:
+        z, x = moved(z, x, generator)
+    y = autoencoder.decode(z).sample.float()
     loss = F.l1_loss(y, x)
     for dim in (-1, -2):
         loss = loss + settings.gradient * F.l1_loss(y.diff(dim=dim), x.diff(dim=dim))
