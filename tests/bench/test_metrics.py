@@ -20,7 +20,7 @@ from pentimento.bench.metrics import (
     ssim,
 )
 from pentimento.bench.sheets import Panel, sheet
-from pentimento.bench.statistics import mean, share
+from pentimento.bench.statistics import jackknife, mean, share, share_difference
 from pentimento.vision import perceptual
 from pentimento.vision.perceptual import DIMENSIONS, Perceptual, PerceptualConfig, PerceptualNet
 
@@ -173,3 +173,35 @@ def test_kernel_distance_agrees_with_a_double_loop() -> None:
     yy = np.mean([k(y[i], y[j]) for i in range(7) for j in range(7) if i != j])
     xy = np.mean([k(a, b) for a in x for b in y])
     assert kernel_distance(x, y) == pytest.approx(xx + yy - 2 * xy, rel=1e-5)
+
+
+def test_pictures_that_stay_near_their_own_truths_gain_nothing_in_kernel_distance() -> None:
+    """Equal distributions are 0 apart, whether the sets are independent or the rows are pairs."""
+    found = []
+    for seed in range(60):
+        generator = torch.Generator().manual_seed(seed)
+        x = torch.randn(40, 6, generator=generator)
+        near = 0.95 * x + (1 - 0.95**2) ** 0.5 * torch.randn(40, 6, generator=generator)
+        far = torch.randn(40, 6, generator=generator)
+        found.append([kernel_distance(near, x, paired=True), kernel_distance(far, x), kernel_distance(near, x)])
+    paired, independent, blind = np.mean(found, axis=0)
+    assert abs(paired) < 0.05 and abs(independent) < 0.1
+    assert blind < -0.2, "without a word about pairs it is far too low"
+
+
+def test_the_jackknife_of_a_mean_is_its_standard_error() -> None:
+    values = np.random.default_rng(4).normal(3, 2, 50)
+    figure = jackknife(values.mean(), [np.delete(values, i).mean() for i in range(50)], 50)
+    assert figure.high - figure.value == pytest.approx(1.959964 * values.std(ddof=1) / 50**0.5)
+    assert figure.value - figure.low == pytest.approx(figure.high - figure.value) and figure.n == 50
+
+
+def test_a_difference_of_shares_is_never_certain() -> None:
+    nothing = share_difference(0, 0, 80)
+    assert nothing.value == 0 and nothing.low == -nothing.high and 0.02 < nothing.high < 0.03
+    figure = share_difference(30, 10, 100)
+    assert figure.value == 0.2 and (round(figure.low, 3), round(figure.high, 3)) == (
+        0.079,
+        0.313,
+    )  # by hand: 20 / 102 -+ 1.96 sqrt(41 / 102 - (20 / 102)^2) / sqrt(102)
+    assert share_difference(0, 0, 0).n == 0 and share_difference(5, 0, 5).high == 1

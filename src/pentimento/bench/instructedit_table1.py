@@ -358,8 +358,8 @@ def _phrasings(
 def _add_set_distances(
     report: dict[str, Any], folder: Path, cases: Sequence[Case], tools: Instruments, labels: Sequence[str]
 ) -> None:
-    """FID and KID of each row's decoded pictures to the true ones, by the pack's features; bootstrap over pictures. A
-    refused edit is the picture itself."""
+    """FID and KID of each row's decoded pictures to the true ones, by the pack's features. A refused edit is the
+    picture itself."""
     known = [i for i, case in enumerate(cases) if case.truth is not None]
     if tools.features is None or len(known) < FEWEST:
         return

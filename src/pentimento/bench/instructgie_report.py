@@ -124,8 +124,8 @@ def said_twice(
 def differences(
     outcomes: Sequence[Outcome], apart: Mapping[str, Mapping[str, Distance]], labels: Sequence[str]
 ) -> dict[str, dict[str, Any]]:
-    """By how much each row is above the whole, by row and column: case by case, and for distances of sets over the same
-    bootstrap samples of cases. JSON-able."""
+    """By how much each row is above the whole, by row and column: case by case, and for distances of sets without the
+    same groups of cases. JSON-able."""
     others, whole = [label for label in labels if label != WHOLE], {o.task: o for o in outcomes if o.row == WHOLE}
     paired = [_above(o, whole[o.task]) for o in outcomes if o.row in others and o.task in whole]
     sets = {label: apart[label] for label in others if label in apart and WHOLE in apart}

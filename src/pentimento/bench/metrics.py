@@ -124,10 +124,11 @@ def frechet_distance(features: Tensor, others: Tensor) -> float:
     return max(0.0, float(metric.compute()))
 
 
-def kernel_distance(features: Tensor, others: Tensor) -> float:
+def kernel_distance(features: Tensor, others: Tensor, paired: bool = False) -> float:
     """KID: the unbiased squared MMD with the kernel (x.y / d + 1)^3 (Binkowski et al. 2018), over all rows at once.
 
-    It has no bias at any n, which is why it decides where FID's n is small; it may come out below 0.
+    It has no bias at any n, which is why it decides where FID's n is small; it may come out below 0. With `paired`, row
+    i of both is of the same case, and no case is held against itself (Gretton et al. 2012, Lemma 6).
     """
     x, y = features.double(), others.double()
     d, n, m = x.shape[1], len(x), len(y)
@@ -137,7 +138,8 @@ def kernel_distance(features: Tensor, others: Tensor) -> float:
 
     xx, yy, xy = kernel(x, x), kernel(y, y), kernel(x, y)
     within = (xx.sum() - xx.trace()) / (n * (n - 1)) + (yy.sum() - yy.trace()) / (m * (m - 1))
-    return float(within - 2 * xy.mean())
+    across = (xy.sum() - xy.trace()) / (n * (n - 1)) if paired else xy.mean()
+    return float(within - 2 * across)
 
 
 class _AsTheyAre(torch.nn.Module):

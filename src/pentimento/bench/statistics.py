@@ -1,4 +1,5 @@
-"""Figures with their uncertainty: a share with Wilson's interval, a mean with a bootstrap interval, both at 95 %."""
+"""Figures with their uncertainty, at 95 %: a share with Wilson's interval, a difference of shares with Agresti and
+Min's, a mean with a bootstrap interval, anything else with the jackknife's."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -32,6 +33,26 @@ def share(right: int, n: int) -> Figure:
     centre, spread = p + Z * Z / (2 * n), Z * sqrt(p * (1 - p) / n + Z * Z / (4 * n * n))
     scale = 1 + Z * Z / n
     return Figure(p, max(0.0, (centre - spread) / scale), min(1.0, (centre + spread) / scale), n)
+
+
+def share_difference(more: int, less: int, n: int) -> Figure:
+    """By how much one share of the same `n` cases is above another, when `more` cases count in that one alone and
+    `less` in the other alone; in [-1, 1], with the adjusted Wald interval for matched pairs (Agresti & Min 2005)."""
+    if not n:
+        return Figure(float("nan"), -1.0, 1.0, 0)
+    centre = (more - less) / (n + 2)
+    spread = Z * sqrt((more + less + 1) / (n + 2) - centre * centre) / sqrt(n + 2)
+    return Figure((more - less) / n, max(-1.0, centre - spread), min(1.0, centre + spread), n)
+
+
+def jackknife(value: float, without: Sequence[float] | np.ndarray, n: int) -> Figure:
+    """A statistic of `n` cases, from its values without each group of cases in turn (Shao & Tu 1995, Sec. 1.2).
+
+    For what a bootstrap distorts because resamples hold a case twice, such as distances between sets.
+    """
+    array = np.asarray(without, dtype=np.float64)
+    reach = Z * sqrt((len(array) - 1) * array.var())
+    return Figure(value, value - reach, value + reach, n)
 
 
 def mean(values: Sequence[float], generator: np.random.Generator, resamples: int = RESAMPLES) -> Figure:

@@ -22,10 +22,12 @@ from ..values import Request, Result
 from ..vision.judge import Judge
 from .judge import round_trip
 from .metrics import frechet_distance, kernel_distance
-from .statistics import Figure, mean, share
+from .statistics import Figure, jackknife, mean, share, share_difference
 
 FEWEST = 20
 """Distances between sets are not measured on fewer pictures."""
+GROUPS = 40
+"""Groups of cases of which each is left out in turn, for the intervals of these distances."""
 
 
 class Likeness(Protocol):
@@ -169,10 +171,14 @@ def tripped(pack: BenchPack) -> Callable[[Request], Result]:
 
 
 def figure(column: Column, name: str, outcomes: Sequence[Outcome]) -> Figure:
-    """A column over outcomes, with its interval: Wilson's for a share, a bootstrap's for a mean."""
+    """A column over outcomes, with its interval: Wilson's for a share, a bootstrap's for a mean. In "points" a value is
+    what a case adds to a share, in hundredths, less what it adds to another."""
     values = [o.measured[name] for o in outcomes if name in o.measured]
     if column.unit == "share":
         return share(round(sum(values)), len(values))
+    if column.unit == "points":
+        found = share_difference(sum(v > 0 for v in values), sum(v < 0 for v in values), len(values))
+        return Figure(100 * found.value, 100 * found.low, 100 * found.high, found.n)
     return mean(values, np.random.default_rng([len(values), 707]))
 
 
@@ -213,33 +219,37 @@ def in_rows(columns: Mapping[str, Column], rows: Mapping[str, Mapping[str, Any]]
 
 @dataclass(frozen=True)
 class Distance:
-    """A distance between sets of `n` pictures, and what it is over bootstrap samples of one of them, (samples,)."""
+    """A distance between sets of `n` pictures, and what it is without each group of cases in turn, (groups,)."""
 
     value: float
-    again: np.ndarray
+    without: np.ndarray
     n: int
 
     def less(self, other: "Distance") -> "Distance":
-        """By how much it is above another row's distance, sample by sample."""
-        return Distance(self.value - other.value, self.again - other.again, self.n)
+        """By how much it is above another row's distance, group by group."""
+        return Distance(self.value - other.value, self.without - other.without, self.n)
 
     def to_json(self) -> dict[str, Any]:
         """Its figure."""
-        low, high = np.quantile(self.again, [0.025, 0.975])
-        return Figure(self.value, float(min(low, self.value)), float(max(high, self.value)), self.n).to_json()
+        return jackknife(self.value, self.without, self.n).to_json()
 
 
 def distances_of(results: Tensor, truths: Tensor) -> dict[str, Distance]:
-    """FID and KID x 1000 between pooled features (n, d) of results and of truths; bootstrap over results.
+    """FID and KID x 1000 between pooled features (n, d) of results and of truths, row i of both of the same case.
 
-    The samples depend on n alone, so those of two rows are of the same cases.
+    The groups that are left out depend on n alone, so those of two rows are of the same cases.
     """
-    found = {}
-    for name, distance in (("FID", frechet_distance), ("KID", lambda x, y: 1000 * kernel_distance(x, y))):
-        n, generator = len(results), np.random.default_rng([len(results), 909])
-        again = [distance(results[torch.from_numpy(p)], truths) for p in generator.integers(0, n, (40, n))]
-        found[name] = Distance(distance(results, truths), np.array(again), n)
-    return found
+    n = len(results)
+    groups = np.array_split(np.random.default_rng([n, 909]).permutation(n), min(GROUPS, n))
+    kept = [torch.from_numpy(np.setdiff1d(np.arange(n), group)) for group in groups]
+
+    def over_cases(distance: Callable[[Tensor, Tensor], float]) -> Distance:
+        return Distance(distance(results, truths), np.array([distance(results[k], truths[k]) for k in kept]), n)
+
+    return {
+        "FID": over_cases(frechet_distance),
+        "KID": over_cases(lambda x, y: 1000 * kernel_distance(x, y, paired=True)),
+    }
 
 
 def set_distances(results: Tensor, truths: Tensor) -> dict[str, dict[str, Any]]:
