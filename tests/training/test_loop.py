@@ -150,6 +150,29 @@ def test_changed_settings_are_refused_by_name_but_the_length_may_change(tmp_path
     assert train(toy.job(tmp_path / "pack"), longer, tmp_path / "run", tmp_path / "pack").images == 160
 
 
+def test_a_run_goes_on_beside_no_other_models_but_its_own(tmp_path):
+    def run(beside, pack):
+        return train(
+            toy.job(tmp_path / pack, beside=beside), toy.settings(images=8 * 4), tmp_path / "run", tmp_path / pack
+        )
+
+    run("one", "pack")
+    assert run("one", "again").finished
+    with pytest.raises(TrainingError, match="beside other models.*another run folder"):
+        run("two", "other")
+    assert not (tmp_path / "other" / "toy").exists(), "what was learned beside one is never exported beside another"
+
+
+def test_a_checkpoint_that_says_nothing_of_others_goes_on(tmp_path):
+    train(toy.job(tmp_path / "pack"), toy.settings(images=8 * 4), tmp_path / "run", tmp_path / "pack")
+    for path in (tmp_path / "run").glob("checkpoint-*/state.json"):
+        path.write_text(json.dumps({k: v for k, v in json.loads(path.read_text()).items() if k != "beside"}))
+    again = train(
+        toy.job(tmp_path / "pack", beside="one"), toy.settings(images=8 * 8), tmp_path / "run", tmp_path / "pack"
+    )
+    assert again.images == 8 * 8
+
+
 def test_another_model_is_refused(tmp_path):
     train(toy.job(tmp_path / "pack"), toy.settings(images=80), tmp_path / "run", tmp_path / "pack")
     with pytest.raises(TrainingError, match="holds another model"):

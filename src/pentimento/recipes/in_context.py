@@ -34,6 +34,7 @@ from ..packs.in_context import (
 )
 from ..settings import Fraction
 from ..training import Job, TrainSettings, warm_start
+from ..vision.store import digest
 from .autoencoder import sheet
 from .visual_prompts import Prompts, opened, pair_latents, prompts_of, unifier
 
@@ -254,8 +255,9 @@ def control_job(
         answer = base.autoencoder.decode(quadrants(painted).answer if config.canvas == 2 else painted)
         sheet(torch.cat([parts.in0, parts.out0, parts.in1, answer, parts.answer]), 8).save(path)
 
+    beside = base.unet, base.text_encoder, base.autoencoder.vae, *frozen
     return Job(
         model=control, batch=given.batch, loss=loss, sample=sample, parts=settings.parts,
         export=lambda ema, out: save_control(ema, config, out / name),
-        frozen=(base.unet, base.text_encoder, base.autoencoder.vae, *frozen),
+        frozen=beside, beside=" ".join(digest(one) for one in beside),
     )  # fmt: skip

@@ -172,4 +172,6 @@ def job(settings: Settings, pack_dir: Path) -> Job:
         rows = [with_hole(shown.pixels, shown.holes), latents.decode(filled), shown.pixels]
         sheet(torch.cat(rows), 8).save(path)
 
-    return Job(model=painter, batch=batch, loss=loss, export=export, sample=sample, frozen=(vae,))
+    return Job(
+        model=painter, batch=batch, loss=loss, export=export, sample=sample, frozen=(vae,), beside=latents.made_by
+    )

@@ -121,7 +121,7 @@ def job(settings: Settings, pack_dir: Path) -> Job:
         rows = shown.before, edited(ema, shown.before, shown.ids, null, alphas), shown.after
         sheet(torch.cat([latents.decode(z) for z in rows]), 8).save(path)
 
-    return Job(model=painter, batch=batch, loss=loss, export=export, sample=sample)
+    return Job(model=painter, batch=batch, loss=loss, export=export, sample=sample, beside=latents.made_by)
 
 
 def edited(painter: Painter, before: Tensor, ids: Tensor, null: Tensor, alphas: Tensor) -> Tensor:

@@ -16,6 +16,7 @@ from ..data.visual_prompts import Layout
 from ..diffusion.objectives import draw_dropped, noise_loss
 from ..packs.diffusion import alphas_cumprod
 from ..training import Job, TrainSettings, warm_start
+from ..vision.store import digest
 from .autoencoder import sheet
 from .instruct import edited, widened
 from .latents import autoencoder_of, decoded
@@ -96,4 +97,5 @@ def job(settings: Settings, pack_dir: Path) -> Job:
         rows = shown.before, edited(ema, shown.before, shown.ids, null, alphas), shown.after
         sheet(torch.cat([decoded(vae, z) for z in rows]), 8).save(path)
 
-    return Job(model=painter, batch=batch, loss=loss, export=export, sample=sample)
+    beside = f"{digest(vae)} {digest(painter.text)}"
+    return Job(model=painter, batch=batch, loss=loss, export=export, sample=sample, beside=beside)

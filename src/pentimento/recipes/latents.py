@@ -35,10 +35,11 @@ Write = Callable[[Lesson, Frame, np.random.Generator], list[str]]
 @dataclass(frozen=True)
 class Latents:
     """`pairs` fp16 (2 n, 2, c, h, w): scaled mean latents before and after. `decode` brings scaled latents to
-    [-1, 1]."""
+    [-1, 1]; `made_by` names the autoencoder."""
 
     pairs: np.ndarray
     decode: Callable[[Tensor], Tensor]
+    made_by: str
 
 
 def autoencoder_of(pack_dir: Path) -> nn.Module:
@@ -93,7 +94,8 @@ def edit_latents(data: Path, pack_dir: Path, count: int, parts: float) -> Latent
     """The latents of the first `count` edits and of their close-ups, by the pack's autoencoder; made in `data` unless
     they lie there."""
     vae = autoencoder_of(pack_dir)
-    name = f"{kind_of(parts)}-{count}-{digest(vae)}.npy"
+    made_by = digest(vae)
+    name = f"v{WORLD_VERSION}-{kind_of(parts)}-{count}-{made_by}.npy"
     whole, close = data / f"latents-{name}", data / f"close-latents-{name}"
     if not (whole.exists() and close.exists()):
         store, frames = edit_store(data, count, parts), edit_frames(data, count, parts)
@@ -101,7 +103,7 @@ def edit_latents(data: Path, pack_dir: Path, count: int, parts: float) -> Latent
             save_whole(whole, encoded(vae, lambda i: list(store[i]), count, "pictures"))
         if not close.exists():
             save_whole(close, encoded(vae, lambda i: [close_up(p, frames[i]) for p in store[i]], count, "close-ups"))
-    return Latents(np.concatenate([np.load(whole), np.load(close)]), partial(decoded, vae))
+    return Latents(np.concatenate([np.load(whole), np.load(close)]), partial(decoded, vae), made_by)
 
 
 @torch.no_grad()

@@ -236,4 +236,4 @@ def job(settings: Settings, pack_dir: Path) -> Job:
         painted = euler_ancestral_sample(guided, like, alphas, 30, torch.Generator().manual_seed(1))
         sheet(latents.decode(painted), 8).save(path)  # DDIM's steps begin below T, where much is decided already
 
-    return Job(model=painter, batch=batch, loss=loss, export=export, sample=sample)
+    return Job(model=painter, batch=batch, loss=loss, export=export, sample=sample, beside=latents.made_by)

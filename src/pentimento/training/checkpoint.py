@@ -26,13 +26,15 @@ FREE = {"images", "minutes", "cooldown", "log_every", "checkpoint_minutes", "sam
 
 @dataclass(frozen=True)
 class Position:
-    """Where a run stands: steps done, seconds trained, bytes of log written, the last mean loss, its settings."""
+    """Where a run stands: steps done, seconds trained, bytes of log written, the last mean loss, its settings, and what
+    it learns beside (`Job.beside`; empty in checkpoints from before that was kept)."""
 
     step: int
     seconds: float
     log_bytes: int
     loss: float
     settings: dict[str, Any]
+    beside: str = ""
 
 
 def _named(model: nn.Module) -> dict[str, Tensor]:
@@ -68,11 +70,12 @@ def images_done(run_dir: Path) -> int:
 
 @torch.no_grad()
 def restore(
-    run_dir: Path, settings: dict[str, Any], model: nn.Module, ema: nn.Module, optimizer: Any
+    run_dir: Path, settings: dict[str, Any], beside: str, model: nn.Module, ema: nn.Module, optimizer: Any
 ) -> Position | None:
     """Fill model, EMA and optimizer from the newest checkpoint; None when there is none.
 
-    Raises: TrainingError when the checkpoint belongs to other settings or to another model, or is damaged.
+    Raises: TrainingError when the checkpoint belongs to other settings or to another model, was trained beside other
+    models, or is damaged.
     """
     folders = _all(run_dir)
     if not folders:
@@ -84,6 +87,10 @@ def restore(
     except (OSError, ValueError, TypeError, SafetensorError) as error:
         raise TrainingError(f"{newest} is damaged ({error}): delete it to go on from the one before") from error
     _refuse_other_settings(newest, position.settings, settings)
+    if position.beside and position.beside != beside:
+        raise TrainingError(
+            f"{newest} was trained beside other models than the pack has now: take another run folder, or delete it"
+        )
     for kind, module in (("model", model), ("ema", ema)):
         own = _named(module)
         stored = {name.removeprefix(f"{kind}/"): t for name, t in tensors.items() if name.startswith(f"{kind}/")}

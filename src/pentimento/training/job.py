@@ -21,6 +21,7 @@ class Job:
     `export(ema_model, folder)` writes component folders (config.json and safetensors) below `folder`.
     `sample(ema_model, path)` writes one sample sheet to `path`, a .png.
     `frozen` are modules that the loss uses but does not train: the loop moves them to the device.
+    `beside` names the models that this one learns beside or in whose latents: a run goes on with no others.
     `parts` is how many batches a step is made of, one after the other, their gradients averaged: for batches that are
     larger than the memory. `batch` is asked for each of them, by its number and a size of batch_size / parts.
     """
@@ -31,6 +32,7 @@ class Job:
     export: Callable[[nn.Module, Path], None]
     sample: Callable[[nn.Module, Path], None] | None = None
     frozen: tuple[nn.Module, ...] = ()
+    beside: str = ""
     parts: int = 1
 
 

@@ -44,7 +44,8 @@ def train(
     a checkpoint, exports, and the same command goes on from there. `run_dir` gets settings.json, log.jsonl,
     report.json, checkpoints and samples.
 
-    Raises: TrainingError when the run folder belongs to other settings, or when the loss is no finite number.
+    Raises: TrainingError when the run folder belongs to other settings or was trained beside other models, or when the
+    loss is no finite number.
     """
     if device is not None and device.type == "cuda":
         torch.cuda.set_device(device)
@@ -64,8 +65,8 @@ def train(
         module.to(device).eval().requires_grad_(False)
     optimizer = _optimizer(model, settings)
     dumped = settings.model_dump(mode="json")
-    found = restore(run_dir, dumped, model, ema, optimizer)
-    start = found or Position(step=0, seconds=0.0, log_bytes=0, loss=math.nan, settings=dumped)
+    found = restore(run_dir, dumped, job.beside, model, ema, optimizer)
+    start = found or Position(step=0, seconds=0.0, log_bytes=0, loss=math.nan, settings=dumped, beside=job.beside)
     steps = math.ceil(settings.images / settings.batch_size)
     log_path = run_dir / "log.jsonl"
     if accelerator.is_main_process:
@@ -102,7 +103,7 @@ def train(
 
     def checkpoint() -> None:
         refuse_nonfinite()
-        position = Position(step, seconds(), log_path.stat().st_size, loss, dumped)
+        position = Position(step, seconds(), log_path.stat().st_size, loss, dumped, job.beside)
         save(run_dir, step * settings.batch_size, position, model, ema, optimizer)
 
     def sample() -> None:
