@@ -6,7 +6,15 @@ import numpy as np
 import pytest
 
 from pentimento.data import captions
-from pentimento.data.edits import LOCAL_KINDS, UNSEEN_EFFECTS, Edit, draw_edit, render_edit
+from pentimento.data.edits import (
+    LOCAL_KINDS,
+    UNSEEN_EFFECTS,
+    WEIGHTS,
+    Edit,
+    draw_edit,
+    draw_weighted_edit,
+    render_edit,
+)
 from pentimento.data.export import box_of
 from pentimento.data.scenes import Rendering, atmosphere, held_out, render
 from pentimento.data.vocabulary import COLOURS, MATERIALS
@@ -93,3 +101,12 @@ def test_words_become_plans_with_two_different_captions() -> None:
 def test_what_a_recolouring_is_called_exists() -> None:
     assert all(e.words.new in COLOURS for e in edits("test", 30, ("recolour",)))
     assert all(e.words.new in MATERIALS for e in edits("test", 20, ("material",)))
+
+
+def test_lessons_have_kinds_as_often_as_their_weights_say() -> None:
+    kinds = [draw_weighted_edit(seed, effects="seen").words.kind for seed in range(400)]
+    assert draw_weighted_edit(7) == draw_weighted_edit(7)
+    total = sum(WEIGHTS[kind] for kind in KINDS)
+    for kind in KINDS:
+        wanted = WEIGHTS[kind] / total
+        assert abs(kinds.count(kind) / 400 - wanted) < 4 * (wanted * (1 - wanted) / 400) ** 0.5, kind

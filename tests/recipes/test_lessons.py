@@ -8,7 +8,7 @@ import torch
 
 from pentimento.data import captions, part_captions, part_edits, store
 from pentimento.data.close_ups import WHOLE, cut, frame_of, framed, window_of
-from pentimento.data.edits import UNSEEN_EFFECTS, draw_edit, render_edit
+from pentimento.data.edits import UNSEEN_EFFECTS, draw_weighted_edit, render_edit
 from pentimento.data.portraits import named
 from pentimento.data.thirty import THIRTY, draw_thirty
 from pentimento.data.vocabulary import PLACES
@@ -42,7 +42,7 @@ def test_without_part_edits_everything_is_made_of_scenes_alone(tmp_path: Path) -
     words = edit_words(tmp_path, "captions", tokens, count, 0, lessons.described)
     pictures, layouts = lessons.edit_store(tmp_path, count, 0), edit_layouts(tmp_path, count, 0)
     for seed in range(count):
-        edit, rng = draw_edit(seed, "train", effects="seen"), np.random.default_rng([31, seed])
+        edit, rng = draw_weighted_edit(seed, effects="seen"), np.random.default_rng([31, seed])
         frame, window = frame_of(edit, seed), window_of(edit, seed, WINDOW, SIDE)
         assert edit_frames(tmp_path, count, 0)[seed] == frame and edit_windows(tmp_path, count, 0)[seed] == window
         scenes = [(edit.before, edit.after)]

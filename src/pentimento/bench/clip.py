@@ -3,7 +3,7 @@
 import numpy as np
 from PIL import Image
 
-from ..data.captions import caption, hard_negative
+from ..data.captions import hard_negative
 from ..data.scenes import Scene, draw_scene, render
 from ..data.vocabulary import NOUNS
 from ..language.lexicon import article
@@ -26,13 +26,12 @@ def single_nouns(clip: Clip, n: int = 200, split: str = "test", seed: int = 0) -
 
 
 def hard_negatives(clip: Clip, n: int = 200, split: str = "test", seed: int = 0) -> Figure:
-    """How often a scene is more like its caption than like the caption with places or colours swapped."""
+    """How often a scene is more like its caption than like that of the scene made wrong (`captions.made_wrong`)."""
     rng = np.random.default_rng([43, seed])
     right = asked = 0
     for number in range(seed, seed + n):
         scene = draw_scene(number, split)
-        said = caption(scene, rng)
-        wrong = hard_negative(said, rng)
+        said, wrong = hard_negative(scene, rng)
         if wrong == said:
             continue
         text, other = clip.embed_texts([said, wrong])

@@ -1,6 +1,8 @@
 """Captions of scenes: what stands where, in which place, light, weather and style; whole, or of a part only."""
 
-import re
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from itertools import combinations
 
 import numpy as np
 
@@ -15,11 +17,11 @@ from .vocabulary import (
     SEASON_WORDS,
     STYLES,
     TIME_WORDS,
+    TIMES,
     WEARABLES,
     WEATHER_WORDS,
+    WEATHERS,
 )
-
-_SWAPS = (("on the left", "on the right"), ("at night", "by day"), ("in the rain", "in the snow"))
 
 
 def phrase(thing: Thing, grey: bool = False) -> str:
@@ -102,15 +104,50 @@ def vocabulary() -> tuple[str, ...]:
     return tuple(dict.fromkeys(phrase for group in words for phrase in group))
 
 
-def hard_negative(text: str, rng: np.random.Generator) -> str:
-    """The caption made wrong by one swap: left and right, two colours, or a colour for another."""
-    for a, b in _SWAPS[: 1 if rng.random() < 0.8 else 3]:
-        if a in text and rng.random() < 0.6:
-            return text.replace(a, "\0").replace(b, a).replace("\0", b)
-    named = [c for c in COLOURS if re.search(rf"\b{c}\b", text)]
-    if len(named) > 1:
-        return text.replace(named[0], "\0").replace(named[1], named[0]).replace("\0", named[1])
-    if named:
-        other = str(rng.choice([c for c in COLOURS if c != named[0]]))
-        return text.replace(named[0], other)
-    return text.replace(_SWAPS[0][0], "\0").replace(_SWAPS[0][1], _SWAPS[0][0]).replace("\0", _SWAPS[0][1])
+def hard_negative(
+    scene: Scene, rng: np.random.Generator, write: Callable[[Scene, np.random.Generator], str] = caption
+) -> tuple[str, str]:
+    """What is said of a scene, and the same said of the scene made wrong: nothing but the picture tells which is true.
+
+    The two are equal where `write` leaves out what is wrong.
+    """
+    other, manner = made_wrong(scene, rng), int(rng.integers(1 << 32))
+    text, wrong = (write(one, np.random.default_rng(manner)) for one in (scene, other))
+    return text, wrong
+
+
+def made_wrong(scene: Scene, rng: np.random.Generator) -> Scene:
+    """The scene with one thing wrong that captions say: two unlike things in each other's place or colour, a thing of
+    another colour, or another light or weather."""
+    names = [phrase(thing, scene.grey) for thing in scene.things]
+    places = [position(scene, i) for i in range(len(scene.things))]
+    coloured = [i for i, thing in enumerate(scene.things) if thing.colour and not scene.grey]
+    pairs = list(combinations(range(len(scene.things)), 2))
+    unlike = [(i, j) for i, j in pairs if names[i] != names[j] and places[i] != places[j]]
+    both = [(i, j) for i, j in pairs if {i, j} <= set(coloured) and scene.things[i].colour != scene.things[j].colour]
+    dice = rng.random()
+    if unlike and dice < 0.5:
+        return _exchanged(scene, unlike[int(rng.integers(len(unlike)))], "x")
+    if both and dice < 0.7:
+        return _exchanged(scene, both[int(rng.integers(len(both)))], "colour")
+    if coloured and dice < 0.9:
+        i = coloured[int(rng.integers(len(coloured)))]
+        other = _another(COLOURS, scene.things[i].colour, rng)
+        return replace(
+            scene, things=(*scene.things[:i], replace(scene.things[i], colour=other), *scene.things[i + 1 :])
+        )
+    if rng.random() < 0.5:
+        return replace(scene, time=_another(TIMES, scene.time, rng))
+    return replace(scene, weather=_another(WEATHERS, scene.weather, rng))
+
+
+def _exchanged(scene: Scene, pair: tuple[int, int], name: str) -> Scene:
+    first, second = pair
+    things = list(scene.things)
+    things[first] = replace(things[first], **{name: getattr(scene.things[second], name)})
+    things[second] = replace(things[second], **{name: getattr(scene.things[first], name)})
+    return replace(scene, things=tuple(things))
+
+
+def _another(words: Iterable[str], than: str, rng: np.random.Generator) -> str:
+    return str(rng.choice([word for word in words if word != than]))

@@ -24,6 +24,10 @@ class Frame:
     top: float
     side: float
 
+    def holds(self, x: float, y: float) -> bool:
+        """Whether it shows this place of the picture."""
+        return self.left <= x <= self.left + self.side and self.top <= y <= self.top + self.side
+
 
 WHOLE = Frame(0.0, 0.0, 1.0)
 

@@ -151,6 +151,16 @@ def draw_edit(
     raise AssertionError(f"no edit of {kinds} with effects={effects} exists")
 
 
+def draw_weighted_edit(
+    seed: int, split: str = "train", effects: str = "all", families: tuple[str, ...] = art.FAMILIES
+) -> Edit:
+    """As `draw_edit`, for lessons: all kinds, as often as `WEIGHTS` says. There scene and kind are drawn anew until a
+    scene allows its kind, and nine of ten allow no addition."""
+    weights = np.array([WEIGHTS[kind] for kind in KINDS], dtype=float)
+    kind = str(generator(split, seed, purpose=10).choice(list(KINDS), p=weights / weights.sum()))
+    return draw_edit(seed, split, (kind,), effects, families)
+
+
 def _refer(scene: Scene, rng: np.random.Generator, singles: bool = False) -> Reference | None:
     options = [r for r in references(scene) if not (singles and r.which == "all")]
     if not options:

@@ -16,7 +16,7 @@ import numpy as np
 from PIL import Image, ImageFilter
 
 from . import art
-from .edits import WEIGHTS, Edit, draw_edit, render_edit
+from .edits import WEIGHTS, Edit, draw_weighted_edit, render_edit
 from .scenes import WORLD_VERSION, Scene, Thing, draw_scene, random_thing, render
 from .store import Store, stored
 from .vocabulary import COLOURS, MATERIALS, NOUNS, PLACES, SEASONS, STYLES, TIMES, WEARABLES, WEATHERS
@@ -253,7 +253,9 @@ class Lessons:
 
 def lesson_edits(folder: Path, count: int, split: str = "train", size: int = 128) -> Store:
     """The first `count` edits for the judge, before and after: all three art families; draws what is missing."""
-    return stored(folder, f"judging-v{WORLD_VERSION}-{split}-{size}", partial(_drawn, split=split, size=size), count)
+    return stored(
+        folder, f"judging-weighted-v{WORLD_VERSION}-{split}-{size}", partial(_drawn, split=split, size=size), count
+    )
 
 
 def _drawn(seed: int, split: str, size: int) -> np.ndarray:
@@ -264,7 +266,7 @@ def _drawn(seed: int, split: str, size: int) -> np.ndarray:
 @lru_cache(maxsize=20_000)
 def edit_of(seed: int, split: str = "train") -> Edit:
     """The edit number `seed` of `lesson_edits`."""
-    return draw_edit(seed + 5_000_000, split, families=ALL_FAMILIES)
+    return draw_weighted_edit(seed + 5_000_000, split, families=ALL_FAMILIES)
 
 
 @lru_cache(maxsize=40_000)

@@ -1,4 +1,4 @@
-"""The miniature's CLIP: contrastive over scenes and captions, with hard negatives (swapped places, swapped colours).
+"""The miniature's CLIP: contrastive over scenes and captions, with hard negatives (the scene made wrong in one thing).
 
 Whole captions teach places, lights and colours long before nouns: half of the pictures are close-ups of one thing,
 whose hard negatives name another noun, and every picture of one thing is asked which of all nouns it shows.
@@ -73,15 +73,18 @@ def model(settings: Settings, tokens: "object") -> nn.Module:
 
 
 def of_one_thing(scene: Scene, picture: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, str, str, str]:
-    """A close-up of a thing with its caption, the same caption with another noun, and the thing's own noun."""
+    """A close-up of a thing with its caption, the same caption with a noun that the scene lacks, and the thing's own
+    noun; none where another thing is in the middle of it too."""
     thing = scene.things[int(rng.integers(len(scene.things)))]
     frame = frame_around([thing], rng)
     alone = framed(replace(scene, things=(thing,)), frame)
-    noun = str(rng.choice([n for n in NOUNS if n != thing.noun]))
+    there = {t.noun for t in scene.things}
+    noun = str(rng.choice([n for n in NOUNS if n not in there]))
+    crowded = any(frame.holds(other.x, other.y) for other in scene.things if other.noun != thing.noun)
     other = replace(alone, things=tuple(replace(t, noun=noun) for t in alone.things))
     manner = int(rng.integers(1 << 32))
     text, wrong = (training_caption(s, np.random.default_rng(manner)) for s in (alone, other))
-    return close_up(picture, frame), text, wrong, thing.noun
+    return close_up(picture, frame), text, wrong, "" if crowded else thing.noun
 
 
 def contrastive_loss(clip: nn.Module, batch: Batch, nouns: Tensor) -> Tensor:
@@ -129,8 +132,7 @@ def job(settings: Settings, pack_dir: Path) -> Job:
             if scene.things and rng.random() < settings.close_ups:
                 picture, text, other, noun = of_one_thing(scene, picture, rng)
             else:
-                text = (training_caption if rng.random() < 0.4 else caption)(scene, rng)
-                other = hard_negative(text, rng)
+                text, other = hard_negative(scene, rng, training_caption if rng.random() < 0.4 else caption)
                 noun = scene.things[0].noun if len(scene.things) == 1 else ""
             seen.append(picture)
             texts.append(text)

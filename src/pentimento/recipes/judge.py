@@ -18,6 +18,7 @@ from tqdm import tqdm
 
 from ..data.edits import draw_edit
 from ..data.judging import ALL_FAMILIES, FACTORS, Lessons, belief, example, lesson_edits, planted
+from ..data.scenes import WORLD_VERSION
 from ..data.store import Store, save_whole, scene_store
 from ..packs.placement import place
 from ..training import Job, TrainSettings, warm_start
@@ -85,7 +86,7 @@ def trips_of(data: Path, vae: Path, edits: Store, count: int) -> np.ndarray:
     if not weights or not count:
         return np.empty((0, 2, 128, 128, 3), np.uint8)
     digest = hashlib.sha256(b"".join(path.read_bytes() for path in weights)).hexdigest()[:12]
-    path = data / f"judging-trips-{count}-{digest}.npy"
+    path = data / f"judging-weighted-trips-v{WORLD_VERSION}-{count}-{digest}.npy"
     if not path.exists():
         from diffusers import AutoencoderKL
 

@@ -15,7 +15,7 @@ import numpy as np
 
 from ..data import captions, part_captions
 from ..data.close_ups import Frame, frame_of, framed, part_frame, part_window, window_of
-from ..data.edits import Edit, draw_edit, render_edit
+from ..data.edits import Edit, draw_weighted_edit, render_edit
 from ..data.part_edits import PartEdit, draw_part_edit
 from ..data.scenes import WORLD_VERSION
 from ..data.store import Store, stored
@@ -123,12 +123,12 @@ def draw_lesson(seed: int, parts: float) -> Lesson:
     """The lesson of a seed."""
     if of_a_part(seed, parts):
         return PartLesson(draw_part_edit(seed, "train", effects="seen"), seed)
-    return SceneLesson(draw_edit(seed, "train", effects="seen"), seed)
+    return SceneLesson(draw_weighted_edit(seed, effects="seen"), seed)
 
 
 def kind_of(parts: float) -> str:
     """What files made from lessons are called by."""
-    return f"train-seen-parts{parts:g}" if parts else "train-seen"
+    return f"train-weighted-parts{parts:g}" if parts else "train-weighted"
 
 
 def edit_store(data: Path, count: int, parts: float) -> Store:
