@@ -14,7 +14,7 @@ from pentimento.data import store
 from pentimento.data.scenes import draw_scene
 from pentimento.data.visual_prompts import Layout
 from pentimento.data.vocabulary import PLACES
-from pentimento.recipes import autoencoder, clip, inpaint, instruct, text_to_image
+from pentimento.recipes import autoencoder, clip, inpaint, instruct, language, segmenter, text_to_image
 from pentimento.recipes.latents import edit_latents
 from pentimento.recipes.lessons import draw_lesson
 from pentimento.recipes.text import ids_of, tokenizer
@@ -52,7 +52,9 @@ def check(job) -> None:
 
 
 def tensors(batch) -> list[torch.Tensor]:
-    return [batch] if isinstance(batch, torch.Tensor) else list(vars(batch).values())
+    if isinstance(batch, torch.Tensor):
+        return [batch]
+    return list(batch if isinstance(batch, tuple) else vars(batch).values())
 
 
 def test_latents_and_pixels_are_moved_alike() -> None:
@@ -210,3 +212,16 @@ def test_texts_for_clip_are_cut_behind_their_ends_without_effect(folder: Path) -
     ids = ids_of(tokens, ["photo of a cat", "photo of a red cat on the left and a bus on the right, on grass"])
     whole = torch.nn.functional.normalize(net.get_text_features(input_ids=ids).pooler_output, dim=-1)
     assert torch.allclose(clip.embedded(net, ids), whole, atol=1e-5)
+
+
+def test_another_seed_is_other_data(folder: Path) -> None:
+    """In every recipe whose data is drawn by number: what was seen with one seed is not what is seen with the next."""
+    pairs = {
+        "autoencoder": [small(autoencoder, folder, channels=(8, 8, 8, 8), scenes=8, seed=seed) for seed in (0, 1)],
+        "segmenter": [segmenter.Settings(seed=seed) for seed in (0, 1)],
+        "language": [language.Settings(seed=seed) for seed in (0, 1)],
+    }
+    for name, both in pairs.items():
+        recipe = {"autoencoder": autoencoder, "segmenter": segmenter, "language": language}[name]
+        first, second = (tensors(recipe.job(settings, folder).batch(0, 2)) for settings in both)
+        assert not all(torch.equal(a, b) for a, b in zip(first, second, strict=True)), name

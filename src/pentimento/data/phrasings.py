@@ -9,10 +9,14 @@ from the parts (`composing`). No template, and no pattern of function words with
 The templates themselves, a line each, stand in `phrasings.toml`.
 """
 
+import hashlib
 import tomllib
 from importlib.resources import files
 
-_WRITTEN = tomllib.loads((files(__package__) / "phrasings.toml").read_text("utf-8"))
+_TEXT = (files(__package__) / "phrasings.toml").read_text("utf-8")
+_WRITTEN = tomllib.loads(_TEXT)
+DIGEST = hashlib.sha256(_TEXT.encode()).hexdigest()[:12]
+"""Names what is written there: for files of sentences that were made from it."""
 
 
 def _by_key(name: str) -> dict[str, tuple[str, ...]]:

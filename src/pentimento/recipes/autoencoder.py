@@ -52,18 +52,20 @@ def model(settings: Settings) -> nn.Module:
     )  # fmt: skip
 
 
-def crops(store: Store, pairs: Store, step: int, batch_size: int, crop: int, split: str = "train") -> Tensor:
+def crops(
+    store: Store, pairs: Store, step: int, batch_size: int, crop: int, split: str = "train", seed: int = 0
+) -> Tensor:
     """A batch of crops of scenes, two thirds of them around an object, and of part edits: (b, 3, crop, crop) in
     [-1, 1]."""
-    rng = np.random.default_rng([101, step])
+    rng = np.random.default_rng([101, step, seed])
     out = []
-    for seed in rng.integers(0, len(store) + len(pairs), batch_size):
-        of_scene = seed < len(store)
-        picture = store[int(seed)] if of_scene else pairs[int(seed) - len(store)][int(rng.integers(2))]
+    for number in rng.integers(0, len(store) + len(pairs), batch_size):
+        of_scene = number < len(store)
+        picture = store[int(number)] if of_scene else pairs[int(number) - len(store)][int(rng.integers(2))]
         side = len(picture)
         centre = rng.random(2)
         if rng.random() < 0.67 and of_scene:
-            things = draw_scene(int(seed), split).things
+            things = draw_scene(int(number), split).things
             thing = things[int(rng.integers(len(things)))]
             centre = np.array([thing.x, thing.y]) + rng.normal(0, 0.3 * thing.size, 2)
         left, top = (np.clip(centre * side - crop / 2, 0, side - crop)).astype(int)
@@ -119,7 +121,7 @@ def job(settings: Settings, pack_dir: Path) -> Job:
 
     return Job(
         model=autoencoder,
-        batch=lambda step, size: crops(store, pairs, step, size, settings.crop),
+        batch=lambda step, size: crops(store, pairs, step, size, settings.crop, seed=settings.seed),
         loss=lambda net, x, generator: reconstruction_loss(settings, net, x, generator),
         export=export,
         sample=sample,

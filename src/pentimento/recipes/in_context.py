@@ -117,10 +117,11 @@ class Lessons:
     unify: Callable[[str], str]
     share: float
     shown: Callable[[int], int]
+    seed: int = 0
 
     def batch(self, step: int, size: int) -> Batch:
         """A pure function: random queries, each beside another pair of its group."""
-        rng = np.random.default_rng([105, step])
+        rng = np.random.default_rng([105, step, self.seed])
         queries = rng.integers(0, len(self.prompts.rows), size)
         examples = np.array([rng.choice(self.prompts.partners[query]) for query in queries])
         texts = [self.prompts.rows[query].instruction for query in queries]
@@ -163,10 +164,10 @@ def lessons(
     latents = pair_latents(prompts, base.autoencoder.vae)
     masks = details(prompts) if details else None
     if not settings.unify:
-        return Lessons(base, prefix, prompts, latents, masks, str, 0.0, shown)
+        return Lessons(base, prefix, prompts, latents, masks, str, 0.0, shown, settings.seed)
     table: Table = unifier(settings.data, pack_dir)
     said = {text: table(text) for text in dict.fromkeys(row.instruction for row in prompts.rows)}
-    return Lessons(base, prefix, prompts, latents, masks, said.__getitem__, settings.unify, shown)
+    return Lessons(base, prefix, prompts, latents, masks, said.__getitem__, settings.unify, shown, settings.seed)
 
 
 def on_grey(base: LatentDiffusion, side: int) -> Tensor:

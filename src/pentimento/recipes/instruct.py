@@ -39,8 +39,8 @@ class Settings(PainterSettings):
 
 @dataclass
 class Batch:
-    """Latents before and after (b, c, h, w), token ids of the instruction (b, tokens), the layouts after, uint8, and
-    what they weigh."""
+    """Latents before and after (b, c, h, w), token ids of the instruction (b, tokens), the layouts before and after,
+    uint8 (b, 2, planes, h, w), and what those after weigh."""
 
     before: Tensor
     after: Tensor
@@ -82,18 +82,18 @@ def job(settings: Settings, pack_dir: Path) -> Job:
             return pictures(step, size, rng)
         rows = rng.integers(0, settings.edits, 4 * size)
         seen = [frames[row] for row in rows]
-        return told(step, rows, windowed(latents.pairs[rows], seen), windowed(layouts[rows, 1], seen), rng)
+        return told(step, rows, windowed(latents.pairs[rows], seen), windowed(layouts[rows], seen), rng)
 
     def pictures(step: int, size: int, rng: np.random.Generator) -> Batch:
         """Whole pictures and close-ups."""
         rows = draw_rows(rng, size, settings.edits, settings.close_ups)
-        return told(step, rows, latents.pairs[rows], layouts[rows, 1], rng)
+        return told(step, rows, latents.pairs[rows], layouts[rows], rng)
 
-    def told(step: int, rows: np.ndarray, pairs: np.ndarray, after: np.ndarray, rng: np.random.Generator) -> Batch:
+    def told(step: int, rows: np.ndarray, pairs: np.ndarray, places: np.ndarray, rng: np.random.Generator) -> Batch:
         """These pairs (b, 2, c, h, w) and layouts with an instruction each, in one of its phrasings."""
         ids = words[rows, rng.integers(0, CAPTIONS, len(rows)), 0].astype(np.int64)
         x = torch.from_numpy(pairs).float()
-        return Batch(x[:, 0], x[:, 1], torch.from_numpy(ids), torch.from_numpy(after), layout_weight(settings, step))
+        return Batch(x[:, 0], x[:, 1], torch.from_numpy(ids), torch.from_numpy(places), layout_weight(settings, step))
 
     def loss(net: Painter, batch: Batch, generator: torch.Generator) -> Tensor:
         dropped = draw_dropped(len(batch.ids), generator)
@@ -104,13 +104,15 @@ def job(settings: Settings, pack_dir: Path) -> Job:
         def eps(x: Tensor, t: Tensor) -> Tensor:
             return net(torch.cat([x, picture], 1), t, states)
 
+        before, after = batch.layouts.unbind(1)
+        weighs = torch.maximum(importance(before, settings.things), importance(after, settings.things))
+
         def noise() -> Tensor:
             return noise_loss(
-                eps, batch.after, alphas, generator, settings.min_snr, settings.snr_floor,
-                importance(batch.layouts, settings.things),
+                eps, batch.after, alphas, generator, settings.min_snr, settings.snr_floor, weighs
             )  # fmt: skip
 
-        return net.lessons(noise, batch.layouts, batch.weight)
+        return net.lessons(noise, after, batch.weight)
 
     def export(ema: Painter, out: Path) -> None:
         ema.unet.save_pretrained(out / "instruct" / "unet")

@@ -74,7 +74,7 @@ def job(settings: Settings, pack_dir: Path) -> Job:
     null = ids_of(tokens, [""])[0]
 
     def batch(step: int, size: int) -> Batch:
-        rows = np.random.default_rng([106, step]).integers(0, len(prompts.rows), size)
+        rows = np.random.default_rng([106, step, settings.seed]).integers(0, len(prompts.rows), size)
         pairs = torch.from_numpy(latents[rows].astype(np.float32))
         ids = ids_of(tokens, [prompts.rows[row].instruction for row in rows])
         return Batch(pairs[:, 0], pairs[:, 1], ids)

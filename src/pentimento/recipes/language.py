@@ -95,10 +95,10 @@ def example(number: int, seed: int = 11) -> Phrased:
 
 
 @lru_cache(maxsize=2)
-def _window(window: int, size: int) -> tuple[tuple[Phrased, ...], ...]:
+def _window(first: int, window: int, size: int) -> tuple[tuple[Phrased, ...], ...]:
     """`WINDOW` batches of like lengths, so that padding costs little, in random order."""
-    first = window * WINDOW * size
-    made = [example(number) for number in range(first, first + WINDOW * size)]
+    begin = first + window * WINDOW * size
+    made = [example(number) for number in range(begin, begin + WINDOW * size)]
     made.sort(key=lambda p: len(p.text) + len(p.description))
     order = np.random.default_rng([3, window]).permutation(WINDOW)
     return tuple(tuple(made[i * size : (i + 1) * size]) for i in order)
@@ -115,9 +115,10 @@ def frame_words() -> tuple[str, ...]:
     return tuple(sorted(word for word, n in counts.items() if n >= 6 and lexicon.singular(word) not in nouns))
 
 
-def batch(numbers: Mapping[str, int], step: int, size: int) -> Batch:
-    """The same step and size give the same instructions; `numbers` are the net's (`TaggerNet.numbers`)."""
-    made = _window(step // WINDOW, size)[step % WINDOW]
+def batch(numbers: Mapping[str, int], step: int, size: int, first: int = 0) -> Batch:
+    """The same step and size give the same instructions, from number `first` on; `numbers` are the net's
+    (`TaggerNet.numbers`)."""
+    made = _window(first, step // WINDOW, size)[step % WINDOW]
     texts = [(words_of(p.text)[: tagger.MAX_WORDS], words_of(p.description)[: tagger.MAX_WORDS]) for p in made]
     return tagger.batch_of(numbers, texts, [answers_to(p) for p in made])
 
@@ -155,4 +156,4 @@ def job(settings: Settings, pack_dir: Path) -> Job:
         plain.load_state_dict(averaged.state_dict())
         tagger.save(plain, folder / "language")
 
-    return Job(model=net, batch=partial(batch, net.numbers), loss=loss, export=export)
+    return Job(model=net, batch=partial(batch, net.numbers, first=1_000_000 * settings.seed), loss=loss, export=export)

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
+from ..data import phrasings
 from ..data.close_ups import WHOLE, Frame, close_layout, close_up
 from ..data.scenes import WORLD_VERSION
 from ..data.store import save_whole, stored
@@ -131,7 +132,8 @@ def edit_words(
 ) -> np.ndarray:
     """Token ids of what `write` says of each edit in its whole picture, its close-up and, with `windows`, its window,
     CAPTIONS times: int16 (2 or 3 count, CAPTIONS, texts, TOKENS)."""
-    vocabulary = hashlib.sha256(repr(sorted(tokens.get_vocab().items())).encode()).hexdigest()[:12]
+    said_by = repr(sorted(tokens.get_vocab().items())) + phrasings.DIGEST
+    vocabulary = hashlib.sha256(said_by.encode()).hexdigest()[:12]
     draw = partial(_words_of, tokens=tokens, parts=parts, write=write, windows=windows)
     store = stored(data, f"words-{name}-v{WORLD_VERSION}-{kind_of(parts)}-{vocabulary}", draw, count)
     return np.concatenate(np.concatenate(store.chunks)[:count].swapaxes(0, 1))

@@ -48,8 +48,8 @@ class Batch:
     answers: dict[str, Tensor]
 
 
-def batch(scenes: Store, edits: Store, step: int, batch_size: int) -> Batch:
-    rng = np.random.default_rng([404, step])
+def batch(scenes: Store, edits: Store, step: int, batch_size: int, seed: int = 0) -> Batch:
+    rng = np.random.default_rng([404, step, seed])
     arrays, drawn = [], []
     for _ in range(batch_size):
         picture, scene = _picture(scenes, edits, rng)
@@ -99,7 +99,7 @@ def job(settings: Settings, pack_dir: Path) -> Job:
 
     return Job(
         model=net,
-        batch=lambda step, size: batch(scenes, edits, step, size),
+        batch=lambda step, size: batch(scenes, edits, step, size, settings.seed),
         loss=loss,
         export=lambda ema, folder: save(ema, folder / "perceptual"),
         sample=sample,

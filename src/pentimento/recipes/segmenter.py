@@ -56,11 +56,14 @@ def candidates(look: Look, rng: np.random.Generator) -> list[tuple[Question, np.
     return found + stuff if rng.random() < 0.6 or not found else found
 
 
-def batch(count: int, step: int, batch_size: int, split: str = "train", portraits: float = 0.0) -> Batch:
-    """The batch of a step: `count` crops of each of its scenes, of which a share `portraits` are close-ups."""
+def batch(
+    count: int, step: int, batch_size: int, split: str = "train", portraits: float = 0.0, first: int = 0
+) -> Batch:
+    """The batch of a step: `count` crops of each of its scenes, from number `first` on, of which a share `portraits`
+    are close-ups."""
     config = SegmenterConfig()
     pictures, phrases, masks = [], [], []
-    for seed in range(step * batch_size, (step + 1) * batch_size):
+    for seed in range(first + step * batch_size, first + (step + 1) * batch_size):
         rng = np.random.default_rng([21, seed])
         look = drawn_at(seed, split, portraits)
         image = Image.fromarray(look.image)
@@ -117,4 +120,5 @@ def sample(net: nn.Module, path: Path) -> None:
 def job(settings: Settings, pack_dir: Path) -> Job:
     net = SegmenterNet(SegmenterConfig())
     warm_start(net, pack_dir / FOLDER)
-    return Job(net, partial(batch, settings.crops, portraits=settings.portraits), loss, export, sample)
+    fresh = partial(batch, settings.crops, portraits=settings.portraits, first=1_000_000 * settings.seed)
+    return Job(net, fresh, loss, export, sample)

@@ -52,7 +52,7 @@ class TrainSettings(BaseModel):
     precision: Literal["auto", "bf16", "fp32"] = Field(
         "auto", description="arithmetic inside the loss; auto is bf16 where the hardware computes in it"
     )
-    seed: int = Field(0, ge=0, description="of noise and dropout")
+    seed: int = Field(0, ge=0, description="of data, noise and dropout")
     minutes: float | None = Field(None, gt=0, description="stop after so much training time, runs added up")
     workers: int = Field(0, ge=0, description="processes that prepare batches; 0 is none beside the loop")
     log_every: int = Field(50, ge=1, description="steps between two lines of the log")
