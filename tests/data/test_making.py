@@ -243,6 +243,17 @@ def test_a_folder_with_something_else_is_refused(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
 
 
+@pytest.mark.parametrize("about", ["", "{}", "[]", "3", '{"asked": 3, "made": {}}', '{"asked": {"settings": 1}}'])
+def test_a_folder_with_a_foreign_account_of_a_set_is_refused(tmp_path: Path, about: str) -> None:
+    (tmp_path / "visual_prompts.json").write_text(about)
+    with pytest.raises(RequestError, match="not empty"):
+        make(tmp_path, drawn(1, 0, SMALL))
+    (tmp_path / ".set.making").mkdir()
+    (tmp_path / ".set.making" / "order.json").write_text(about)
+    with pytest.raises(RequestError, match="no order"):
+        make(tmp_path / "set", drawn(1, 0, SMALL))
+
+
 def test_a_group_with_one_pair_is_dropped_and_said_so(tmp_path: Path) -> None:
     def begin(work: Path, place: int) -> making.Maker:
         whole = drawn(3, 0, SMALL).begin(work, place)

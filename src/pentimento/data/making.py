@@ -126,11 +126,11 @@ def _finished(folder: Path, order: Order) -> dict[str, Any] | None:
         return None
     try:
         about = json.loads((folder / ABOUT).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        differing, made = _differing(about["asked"], order), dict(about["made"])
+    except (OSError, ValueError, KeyError, TypeError):
         raise RequestError(f"{folder}: is not empty; name a new folder or empty this one") from None
-    if about["asked"] != order.asked:
-        raise RequestError(f"{folder}: holds a set that was asked for otherwise{_differing(about['asked'], order)}")
-    made: dict[str, Any] = about["made"]
+    if differing:
+        raise RequestError(f"{folder}: holds a set that was asked for otherwise ({differing})")
     return made
 
 
@@ -149,19 +149,23 @@ def _open(work: Path, order: Order) -> None:
             raise
     finally:
         shutil.rmtree(new, ignore_errors=True)
-    asked = json.loads((work / "order.json").read_text(encoding="utf-8"))
-    if asked != order.asked:
+    try:
+        differing = _differing(json.loads((work / "order.json").read_text(encoding="utf-8")), order)
+    except (ValueError, KeyError, TypeError):
+        raise RequestError(f"{work / 'order.json'}: is no order of a set; delete that folder") from None
+    if differing:
         raise RequestError(
-            f"{work}: an unfinished set was asked for otherwise{_differing(asked, order)}; "
+            f"{work}: an unfinished set was asked for otherwise ({differing}); "
             "ask as before to go on with it, or delete that folder"
         )
 
 
-def _differing(asked: Mapping[str, Any], order: Order) -> str:
-    flat, wanted = ({**one, **one.get("settings", {})} for one in (asked, order.asked))
-    names = [n for n in flat.keys() | wanted.keys() if n != "settings" and flat.get(n) != wanted.get(n)]
-    said = ", ".join(f"{name} {flat.get(name)} there, {wanted.get(name)} here" for name in sorted(names))
-    return f" ({said})"
+def _differing(asked: Any, order: Order) -> str:
+    """Where an order as JSON differs from this one, "" if nowhere. Raises: KeyError, TypeError when it is no order."""
+    flat, wanted = ({**one, **one["settings"]} for one in (asked, order.asked))
+    known = (flat.keys() | wanted.keys()) - {"settings"}
+    names = [n for n in known if (n in flat, flat.get(n)) != (n in wanted, wanted.get(n))]
+    return ", ".join(f"{name} {flat.get(name)} there, {wanted.get(name)} here" for name in sorted(names))
 
 
 def _file(work: Path, number: int) -> Path:
