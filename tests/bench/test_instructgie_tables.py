@@ -642,7 +642,7 @@ def test_a_control_may_lie_in_the_pack_that_it_was_trained_into(tmp_path: Path) 
 
 
 def test_a_set_of_visual_prompts_is_read_grid_by_grid(tmp_path: Path) -> None:
-    layout = Layout(quadrant=16, test=0.5)
+    layout = Layout(quadrant=16, test=0.4)
     make(tmp_path / "set", order(14, 0, layout))
     cases = read_cases(tmp_path / "set", 6)
     assert [case.domain for case in cases[:2]] == ["in_domain", "out_of_domain"] and len(cases) == 6
