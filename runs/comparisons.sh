@@ -80,9 +80,12 @@ ablate without-esm shift=0
 ablate without-liu unify=0
 ablate without-sam area=0
 
-rm -rf "$RUNS/pack" && mkdir -p "$RUNS/pack"
-cp -r "$PACK"/* "$KEPT"/prompt_diffusion "$KEPT"/instruct_in_context "$RUNS/pack"
-[ ! -f "$KEPT/defaults.json" ] || cp "$KEPT/defaults.json" "$RUNS/pack"
+new="$RUNS/.pack.partial" old="$RUNS/.pack.old" # beside the pack, which a table may be reading
+rm -rf "$new" "$old" && mkdir -p "$new"
+cp -r "$PACK"/* "$KEPT"/prompt_diffusion "$KEPT"/instruct_in_context "$new"
+[ ! -f "$KEPT/defaults.json" ] || cp "$KEPT/defaults.json" "$new"
 "$PYTHON" -c 'import sys, pathlib; from pentimento.packs.miniature_pack import finish
-finish(pathlib.Path(sys.argv[1]), pathlib.Path("runs/comparisons/none"), "comparisons")' "$RUNS/pack"
+finish(pathlib.Path(sys.argv[1]), pathlib.Path("runs/comparisons/none"), "comparisons")' "$new"
+[ ! -d "$RUNS/pack" ] || mv "$RUNS/pack" "$old"
+mv "$new" "$RUNS/pack" && rm -rf "$old"
 echo "Made the pack $RUNS/pack"

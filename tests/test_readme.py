@@ -133,6 +133,7 @@ def test_the_script_of_the_comparisons_trains_each_ablation_of_table_2_with_one_
     lines = (ROOT / "runs" / "comparisons.sh").read_text(encoding="utf-8").splitlines()
     ablated = dict(line.split()[1:] for line in lines if line.startswith("ablate ") and "=" in line)
     assert list(ablated) == [one.folder for one in ABLATIONS]
+    assert [setting.split("=")[0] for setting in ablated.values()] == [one.left_out for one in ABLATIONS]
     whole = instructgie.Settings()
     for setting in ablated.values():
         name, value = setting.split("=")
@@ -190,7 +191,9 @@ def test_the_comparisons_are_trained_on_equal_picture_area_and_make_a_pack(tmp_p
     pack = tmp_path / "runs/comparisons/pack"
     assert "judge" in read_manifest(pack / "manifest.json").roles and (pack / "prompt_diffusion").is_dir()
     (tmp_path / "comparisons" / ".without-sam.partial" / "left over").mkdir(parents=True)
+    (pack / "left over").mkdir()
     assert comparisons(tmp_path).returncode == 0  # nothing is trained again
+    assert [path.name for path in pack.parent.glob("*pack*")] == ["pack"] and not (pack / "left over").exists()
     assert len((tmp_path / "calls").read_text().splitlines()) == len(calls)
     unequal = comparisons(tmp_path, GRIDS="5000")
     assert unequal.returncode and "prompt_diffusion has seen other than 20000 images" in unequal.stderr
@@ -204,6 +207,9 @@ def test_the_pack_of_the_comparisons_takes_the_settings_that_were_chosen(tmp_pat
     assert comparisons(tmp_path).returncode == 0
     manifest = read_manifest(tmp_path / "runs/comparisons/pack" / MANIFEST)
     assert manifest.defaults["promptdiffusion"] == {"guidance": 2.5}
+    (tmp_path / "comparisons" / "defaults.json").write_text("no JSON")
+    assert comparisons(tmp_path).returncode  # and the pack that is there stays
+    assert read_manifest(tmp_path / "runs/comparisons/pack" / MANIFEST) == manifest
 
 
 def test_a_run_that_was_broken_off_is_nothing_to_compare_with(tmp_path: Path) -> None:

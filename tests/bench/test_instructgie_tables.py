@@ -559,6 +559,28 @@ def test_ablations_with_other_budgets_than_the_whole_are_named(tmp_path: Path, m
     assert not gie_rows.unequal(pack, None)
 
 
+def test_ablations_beside_other_models_or_with_more_than_one_change_are_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(GiePack, "folder", tmp_path)
+    monkeypatch.setattr(GiePack, "hash_of", lambda pack, *roles: " ".join(roles))
+    whole = {"lr": 3e-4, "unify": 0.5, "area": 30.0, "sample_minutes": 25.0, "data": "runs/data"}
+    run = {"images": 80, "finished": True}
+    (tmp_path / "reports.json").write_text(json.dumps({"instructgie": [run | {"settings": whole}]}))
+    own = {"without-liu": {"unify": 0.0, "data": "here"}, "without-sam": {"area": 0.0, "lr": 1e-4, "unify": 0.0}}
+    controls = _controls(tmp_path / "controls", ("without-esm", *own))
+    for name, settings in own.items():
+        (controls / name / "report.json").write_text(json.dumps(run | {"settings": whole | settings}))
+        (controls / name / "beside").write_text("text_to_image clip panoptic planner\n")
+    (controls / "without-esm" / "report.json").write_text(json.dumps(run))
+    (controls / "without-rcldm").mkdir()
+    (controls / "without-rcldm" / "beside").write_text("others\n")
+    assert gie_rows.unequal(GiePack(), controls) == [
+        "trained beside other models, w/o RCLDM: not beside this pack's text_to_image, clip, panoptic, planner",
+        "trained by other settings, w/o SAM: lr 0.0001, not 0.0003, unify 0.0, not 0.5",
+    ]
+
+
 def test_table_2_says_that_budgets_differ(tmp_path: Path, fakes: list[Fake]) -> None:
     controls = _reported(_controls(tmp_path / "controls", ("without-esm", "without-sam")), without_esm=9, without_sam=8)
     told = tables.measure("instructgie-table2", GiePack(), tmp_path, 1, ablations=controls)["remarks"]
@@ -620,7 +642,7 @@ def test_a_control_may_lie_in_the_pack_that_it_was_trained_into(tmp_path: Path) 
 
 
 def test_a_set_of_visual_prompts_is_read_grid_by_grid(tmp_path: Path) -> None:
-    layout = Layout(quadrant=16, test=0.5)
+    layout = Layout(quadrant=16, test=0.4)
     make(tmp_path / "set", order(14, 0, layout))
     cases = read_cases(tmp_path / "set", 6)
     assert [case.domain for case in cases[:2]] == ["in_domain", "out_of_domain"] and len(cases) == 6

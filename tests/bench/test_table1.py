@@ -209,6 +209,38 @@ def test_a_folder_of_ones_own_is_read(tmp_path: Path) -> None:
         read_cases(tmp_path / "nowhere")
 
 
+@pytest.mark.parametrize(
+    "line, said",
+    [
+        ('{"picture": 3, "instruction": "x"}', "case 0001: its picture is 3; wanted the name of a file"),
+        ('{"picture": "a.png", "instruction": "x", "mask": 4}', "case 0001: its mask is 4; wanted"),
+        ('{"picture": "a.png", "instruction": "x", "truth": ["b.png"]}', "case 0001: its truth is "),
+        ('{"picture": "a.png", "instruction": "x", "mask": "b.png"}', r"b\.png: there is no such picture"),
+        ('{"picture": "a.png", "instruction": "x", "mask": "instructions.jsonl"}', "is no picture that can be read"),
+    ],
+)
+def test_a_file_of_ones_own_that_is_none_is_named(tmp_path: Path, line: str, said: str) -> None:
+    _picture(tmp_path / "a.png")
+    (tmp_path / "instructions.jsonl").write_text(line)
+    with pytest.raises(RequestError, match=said):
+        read_cases(tmp_path)
+
+
+@pytest.mark.parametrize("turns", ["3", '{"a": 3}', '"turns"', "[3]"])
+def test_a_file_of_turns_that_holds_none_is_refused(tmp_path: Path, turns: str) -> None:
+    (tmp_path / "edit_turns.json").write_text(turns)
+    with pytest.raises(RequestError, match=r"edit_turns\.json.*download it again"):
+        read_cases(tmp_path)
+
+
+def test_captions_of_magicbrush_that_are_none_are_refused(tmp_path: Path) -> None:
+    turn = {"input": "7-input.png", "output": "7-output1.png", "instruction": "add a hat"}
+    (tmp_path / "edit_turns.json").write_text(json.dumps([turn]))
+    (tmp_path / "global_descriptions.json").write_text('{"7": 3}')
+    with pytest.raises(RequestError, match=r"global_descriptions\.json: '7' has no captions"):
+        read_cases(tmp_path)
+
+
 def test_pie_bench_is_read_with_its_run_lengths(tmp_path: Path) -> None:
     _picture(tmp_path / "annotation_images" / "0" / "x.jpg")
     entry = {

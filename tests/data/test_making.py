@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from conftest import source_environment
 from pentimento.data import grouped, making
@@ -88,7 +90,7 @@ def test_a_run_killed_while_the_set_is_put_together_leaves_the_set_or_all_that_i
             real = making.os.replace
             patch.setattr(making.os, "replace", lambda a, b: broken(0) if Path(b).name == "set" else real(a, b))
         else:
-            patch.setattr(making.shutil, "rmtree", lambda path, **how: None if how else broken(0))
+            patch.setattr(making.shutil, "rmtree", lambda path, **how: broken(0) if path.suffix == ".making" else None)
         make(tmp_path / "set", drawn(2, 0, SMALL))
     report = make(tmp_path / "set", drawn(2, 0, SMALL))
     assert report == make(tmp_path / "other", drawn(2, 0, SMALL))
@@ -116,6 +118,72 @@ def test_launched_processes_share_the_work_and_the_first_one_answers(
     assert hashes(tmp_path / "alone") == hashes(tmp_path / "shared")
     monkeypatch.setenv("RANK", "1")
     assert make(tmp_path / "shared", order) is None
+
+
+def overtaken(order: making.Order, folder: Path, monkeypatch: pytest.MonkeyPatch) -> making.Order:
+    """The order for a process besides the first of a launch, while whose first group another command makes the set."""
+
+    def begin(work: Path, place: int) -> making.Maker:
+        def group(number: int) -> Made:
+            with monkeypatch.context() as patch:
+                patch.setenv("WORLD_SIZE", "1")
+                patch.setenv("RANK", "0")
+                assert make(folder, order)
+            return order.begin(work, place)(number)
+
+        return group
+
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.setenv("RANK", "1")
+    return replace(order, begin=begin)
+
+
+def test_a_straggler_that_is_killed_while_it_saves_damages_no_finished_set(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    order = drawn(2, 0, SMALL)
+    make(tmp_path / "other", order)
+    real, whole = making.shutil.rmtree, Image.Image.save
+    straggler = overtaken(order, tmp_path / "set", monkeypatch)
+
+    def save(picture: Image.Image, path: Path, form: str) -> None:
+        whole(picture, path, form)
+        if (tmp_path / "set").exists():
+            os.truncate(path, 20)
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(making.shutil, "rmtree", lambda path, **how: path.suffix == ".making" or real(path, **how))
+        patch.setattr(Image.Image, "save", save)
+        make(tmp_path / "set", straggler)
+    assert hashes(tmp_path / "set") == hashes(tmp_path / "other")
+
+
+def test_a_straggler_whose_place_was_cleared_up_leaves_the_set_as_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    order = drawn(2, 0, SMALL)
+    make(tmp_path / "other", order)
+    assert make(tmp_path / "set", overtaken(order, tmp_path / "set", monkeypatch)) is None
+    assert hashes(tmp_path / "set") == hashes(tmp_path / "other")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["other", "set"]
+
+
+def test_a_group_that_another_command_has_made_meanwhile_is_not_made_again(tmp_path: Path) -> None:
+    order, asked = drawn(3, 0, SMALL), list[int]()
+
+    def begin(work: Path, place: int) -> making.Maker:
+        maker = order.begin(work, place)
+
+        def group(number: int) -> Made:
+            asked.append(number)
+            making._keep(work, 1, maker(1))
+            return maker(number)
+
+        return group
+
+    make(tmp_path / "set", replace(order, begin=begin))
+    assert asked == [0, 2]
 
 
 def test_a_failing_worker_says_why(tmp_path: Path) -> None:
@@ -173,6 +241,17 @@ def test_a_folder_with_something_else_is_refused(tmp_path: Path) -> None:
     with pytest.raises(RequestError, match="another place"):
         make(tmp_path / "mine.txt" / "below", drawn(1, 0, SMALL))
     assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
+
+
+@pytest.mark.parametrize("about", ["", "{}", "[]", "3", '{"asked": 3, "made": {}}', '{"asked": {"settings": 1}}'])
+def test_a_folder_with_a_foreign_account_of_a_set_is_refused(tmp_path: Path, about: str) -> None:
+    (tmp_path / "visual_prompts.json").write_text(about)
+    with pytest.raises(RequestError, match="not empty"):
+        make(tmp_path, drawn(1, 0, SMALL))
+    (tmp_path / ".set.making").mkdir()
+    (tmp_path / ".set.making" / "order.json").write_text(about)
+    with pytest.raises(RequestError, match="no order"):
+        make(tmp_path / "set", drawn(1, 0, SMALL))
 
 
 def test_a_group_with_one_pair_is_dropped_and_said_so(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """Splits that hold, grids that never mix them, and a layout that `datasets` reads."""
 
 import json
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
+from pydantic import ValidationError
 
 from pentimento.data.grid_folders import picture_name, write_shards
 from pentimento.data.grouped import drawn
@@ -22,6 +24,7 @@ from pentimento.data.visual_prompts import (
     grid_picture,
     grids_of,
 )
+from pentimento.errors import RequestError
 from pentimento.language.groups import CaptionPair, Group
 
 LAYOUT = Layout()
@@ -59,6 +62,13 @@ def test_full_groups_are_tested_on_other_pairs_of_instructions_that_are_trained(
         splits = [places[number, pair].split for pair in range(5)]
         assert splits.count("test") in (0, 2)
     assert sum(place.split == "test" for place in places.values()) == 10
+
+
+def test_the_largest_share_that_may_be_asked_for_is_what_full_groups_give() -> None:
+    places = divide([record(i, range(5)) for i in range(10)], Layout(test=0.4), seed=0)
+    assert sum(place.split == "test" for place in places.values()) == 20
+    with pytest.raises(ValidationError, match=r"less than or equal to 0\.4"):
+        Layout(test=0.41)
 
 
 def test_more_groups_change_nothing_for_the_first_ones() -> None:
@@ -110,6 +120,16 @@ def test_the_quadrants_of_a_grid_are_its_pairs(made: Path) -> None:
                 for column, side in enumerate(("before", "after")):
                     picture = np.asarray(Image.open(made / "pairs" / picture_name(line["group"], pair, side)))
                     assert np.array_equal(grid[32 * row :, 32 * column :][:32, :32], picture)
+
+
+def test_an_empty_folder_of_shards_is_filled_and_one_with_something_else_is_refused(made: Path, tmp_path: Path) -> None:
+    shutil.copytree(made / "grids", tmp_path / "grids")
+    (tmp_path / "shards").mkdir()
+    assert write_shards(tmp_path) == 3
+    for path in (tmp_path / "shards").iterdir():
+        path.rename(path.with_suffix(".old"))
+    with pytest.raises(RequestError, match="not empty"):
+        write_shards(tmp_path)
 
 
 def test_shards_hold_every_grid_once(made: Path, tmp_path: Path) -> None:

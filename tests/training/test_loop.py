@@ -227,6 +227,14 @@ def test_a_run_writes_its_settings_log_report_and_samples(tmp_path):
     assert (tmp_path / "run" / "samples" / "0000000160.png").exists()
 
 
+def test_a_run_whose_log_was_deleted_goes_on_with_a_new_one(tmp_path):
+    for images in (80, 160):
+        train(toy.job(tmp_path / "pack"), toy.settings(images=images), tmp_path / "run", tmp_path / "pack")
+        (line,) = (tmp_path / "run" / "log.jsonl").read_text().splitlines()
+        assert json.loads(line)["images"] == images
+        (tmp_path / "run" / "log.jsonl").unlink()
+
+
 def test_the_learning_rate_rises_stays_and_falls():
     settings = toy.settings(images=1000, batch_size=10, warmup_images=100, cooldown=0.2, lr=1.0)
     rates = [learning_rate(settings, step) for step in range(100)]

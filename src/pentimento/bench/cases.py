@@ -201,6 +201,10 @@ def _magicbrush(folder: Path) -> tuple[Case, ...]:
                 f"{folder / 'edit_turns.json'}: a turn lacks input, output or instruction: download it again"
             ) from None
         said = captions.get(identity, {})
+        if not isinstance(said, dict):
+            raise RequestError(
+                f"{folder / 'global_descriptions.json'}: {identity!r} has no captions: download it again"
+            )
         entry = {"before": said.get(source, ""), "after": said.get(target, ""), "truth": f"images/{identity}/{target}"}
         if "mask" in turn:
             entry["mask"] = f"images/{identity}/{turn['mask']}"
@@ -208,10 +212,14 @@ def _magicbrush(folder: Path) -> tuple[Case, ...]:
     return tuple(cases)
 
 
-def _case(folder: Path, name: str, group: str, picture: str, instruction: str, entry: Mapping[str, Any]) -> Case:
+def _case(folder: Path, name: str, group: str, picture: Any, instruction: Any, entry: Mapping[str, Any]) -> Case:
+    files = {"picture": picture, **{key: entry[key] for key in ("truth", "mask") if entry.get(key)}}
+    for key, file in files.items():
+        if not isinstance(file, str):
+            raise RequestError(f"{folder}, case {name}: its {key} is {file!r}; wanted the name of a file")
     image = open_picture(folder / picture).image
-    truth = open_picture(folder / entry["truth"]).image if entry.get("truth") else None
-    mask = _mask(folder / entry["mask"], image.size) if entry.get("mask") else None
+    truth = open_picture(folder / files["truth"]).image if "truth" in files else None
+    mask = _mask(folder / files["mask"], image.size) if "mask" in files else None
     return Case(
         name, group, image, str(instruction), str(entry.get("before", "")), str(entry.get("after", "")),
         np.asarray(truth.resize(image.size)) if truth else None, mask, mask,
@@ -220,6 +228,7 @@ def _case(folder: Path, name: str, group: str, picture: str, instruction: str, e
 
 def _mask(path: Path, size: tuple[int, int]) -> np.ndarray:
     """White is masked; MagicBrush makes the masked part transparent instead."""
+    open_picture(path)  # for its refusals
     with Image.open(path) as image:
         if "A" in image.getbands():
             return np.asarray(image.getchannel("A").resize(size, Image.Resampling.NEAREST)) < 128
@@ -235,9 +244,10 @@ def _table(path: Path) -> dict[str, Any]:
 
 def _rows(path: Path) -> list[Any]:
     read = _read(path)
-    if isinstance(read, dict):  # some copies group the turns by picture
-        return [turn for turns in read.values() for turn in turns]
-    return list(read)
+    groups = list(read.values()) if isinstance(read, dict) else [read]  # some copies group the turns by picture
+    if not all(isinstance(turns, list) for turns in groups):
+        raise RequestError(f"{path} is no list of turns: download it again")
+    return [turn for turns in groups for turn in turns]
 
 
 def _read(path: Path) -> Any:

@@ -65,11 +65,12 @@ class Row:
 
 @dataclass(frozen=True)
 class Ablation:
-    """One thing left out (InstructGIE Table 2): the folder of the control that was trained without it, and the
-    settings of the edit that go with it."""
+    """One thing left out (InstructGIE Table 2): the folder of the control that was trained without it, the setting of
+    the training that left it out, and the settings of the edit that go with it."""
 
     label: str
     folder: str
+    left_out: str
     settings: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -77,11 +78,15 @@ SAID_TWICE = (WHOLE, "w/o LIU")
 """The rows that edit some cases once more, said in other words: what unification is for (InstructGIE Sec. 4.2, 5.2)."""
 
 ABLATIONS = (
-    Ablation("w/o RCLDM", "without-rcldm"),
-    Ablation("w/o ESM", "without-esm"),
-    Ablation("w/o LIU", "without-liu", {"unify": False}),
-    Ablation("w/o SAM", "without-sam"),
+    Ablation("w/o RCLDM", "without-rcldm", "rcldm"),
+    Ablation("w/o ESM", "without-esm", "shift"),
+    Ablation("w/o LIU", "without-liu", "unify", {"unify": False}),
+    Ablation("w/o SAM", "without-sam", "area"),
 )
+BESIDE = ("text_to_image", "clip", "panoptic", "planner")
+"""Roles of the frozen models that each control is trained beside; `runs/comparisons.sh` keeps their hash with it."""
+NO_MATTER = {"images", "minutes", "workers", "log_every", "checkpoint_minutes", "sample_minutes", "data"}
+"""Settings of a training that make its control no other; of the images there is a line of its own."""
 
 
 def bounds(pack: BenchPack) -> tuple[Row, ...]:
@@ -176,7 +181,8 @@ def untuned(rows: Sequence[Row], pack: BenchPack) -> list[str]:
 
 def unequal(pack: ChangeablePack, ablations: Path | None) -> list[str]:
     """A line for each control of Table 2 that has not seen as many images as the whole (or as most, where the whole has
-    no report), or was not trained to the end; as far as reports lie there (`runs/comparisons.sh`)."""
+    no report), was not trained to the end, beside the pack's models, or by the whole's settings but the one that is
+    ablated; as far as reports and hashes lie there (`runs/comparisons.sh`)."""
     runs = {WHOLE: read_json(pack.folder / REPORTS).get("instructgie", [])}
     for one in ABLATIONS if ablations is not None else ():
         report = read_json(ablations / one.folder / "report.json")
@@ -187,7 +193,21 @@ def unequal(pack: ChangeablePack, ablations: Path | None) -> list[str]:
         f"unequal budget, {label}: {images} images, not {wanted}" for label, images in seen.items() if images != wanted
     ]
     broken = [label for label in seen if not runs[label][-1]["finished"]]
-    return [*lines, *(f"not trained to the end, {label}: its report says so" for label in broken)]
+    lines += [f"not trained to the end, {label}: its report says so" for label in broken]
+    for one in ABLATIONS if ablations is not None else ():
+        beside = ablations / one.folder / "beside"
+        if beside.is_file() and beside.read_text().strip() != pack.hash_of(*BESIDE):
+            lines.append(f"trained beside other models, {one.label}: not beside this pack's {', '.join(BESIDE)}")
+        changed = _changed(runs[one.label], runs[WHOLE], NO_MATTER | {one.left_out})
+        lines += [f"trained by other settings, {one.label}: {changed}"] if changed else []
+    return lines
+
+
+def _changed(stretches: Sequence[Mapping[str, Any]], whole: Sequence[Mapping[str, Any]], free: set[str]) -> str:
+    """The settings of the last stretches that differ, in words; those that one of the reports lacks are not known."""
+    own, other = (runs[-1].get("settings", {}) if runs else {} for runs in (stretches, whole))
+    names = [name for name in own if name in other and name not in free and own[name] != other[name]]
+    return ", ".join(f"{name} {own[name]}, not {other[name]}" for name in names)
 
 
 def hash_of(folder: Path) -> str:

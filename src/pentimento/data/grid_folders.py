@@ -131,10 +131,11 @@ def _write_lines(path: Path, lines: Sequence[Mapping[str, Any]]) -> None:
 def write_shards(folder: Path) -> int:
     """Pack the grids into tar files in the WebDataset layout, KEY.png and KEY.json, in DIR/shards; their number.
 
-    {domain}-{split}-{number}.tar hold up to 1000 grids each. Shards that are there stay as they are.
+    {domain}-{split}-{number}.tar hold up to 1000 grids each. Shards that are there stay as they are. Raises:
+        RequestError: the folder holds something else, or cannot be written.
     """
     shards = folder / "shards"
-    if not shards.is_dir():
+    if not any(shards.glob("*.tar")):
         with new_folder(shards) as partial:
             for metadata in sorted((folder / "grids").glob("*/*/metadata.jsonl")):
                 lines = [json.loads(line) for line in metadata.read_text(encoding="utf-8").splitlines()]

@@ -3,7 +3,8 @@
 While it grows it lies in a hidden folder beside its own: a group is done when its record is there, which appears last
 and whole. What a group becomes depends on its number alone, so any number of processes makes the same set. When all
 groups are done, the first process writes the set, which appears whole or not at all. Of several commands that make the
-same set at once, one does and the others wait.
+same set at once, one does and the others wait; what they launched besides their first processes does not wait, and may
+make a group that is made elsewhere: its pictures, too, take their names when they are whole.
 """
 
 import json
@@ -115,7 +116,7 @@ def _made(folder: Path, work: Path, order: Order, workers: int, share: Share, wa
     shutil.rmtree(work / "set", ignore_errors=True)
     made = write_set(work / "set", work / "pairs", records, order.layout, order.seed, order.asked)
     os.replace(work / "set", folder)
-    shutil.rmtree(work)
+    shutil.rmtree(work, ignore_errors=True)  # a process that another command launched may still write there
     return made
 
 
@@ -125,11 +126,11 @@ def _finished(folder: Path, order: Order) -> dict[str, Any] | None:
         return None
     try:
         about = json.loads((folder / ABOUT).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        differing, made = _differing(about["asked"], order), dict(about["made"])
+    except (OSError, ValueError, KeyError, TypeError):
         raise RequestError(f"{folder}: is not empty; name a new folder or empty this one") from None
-    if about["asked"] != order.asked:
-        raise RequestError(f"{folder}: holds a set that was asked for otherwise{_differing(about['asked'], order)}")
-    made: dict[str, Any] = about["made"]
+    if differing:
+        raise RequestError(f"{folder}: holds a set that was asked for otherwise ({differing})")
     return made
 
 
@@ -148,19 +149,23 @@ def _open(work: Path, order: Order) -> None:
             raise
     finally:
         shutil.rmtree(new, ignore_errors=True)
-    asked = json.loads((work / "order.json").read_text(encoding="utf-8"))
-    if asked != order.asked:
+    try:
+        differing = _differing(json.loads((work / "order.json").read_text(encoding="utf-8")), order)
+    except (ValueError, KeyError, TypeError):
+        raise RequestError(f"{work / 'order.json'}: is no order of a set; delete that folder") from None
+    if differing:
         raise RequestError(
-            f"{work}: an unfinished set was asked for otherwise{_differing(asked, order)}; "
+            f"{work}: an unfinished set was asked for otherwise ({differing}); "
             "ask as before to go on with it, or delete that folder"
         )
 
 
-def _differing(asked: Mapping[str, Any], order: Order) -> str:
-    flat, wanted = ({**one, **one.get("settings", {})} for one in (asked, order.asked))
-    names = [n for n in flat.keys() | wanted.keys() if n != "settings" and flat.get(n) != wanted.get(n)]
-    said = ", ".join(f"{name} {flat.get(name)} there, {wanted.get(name)} here" for name in sorted(names))
-    return f" ({said})"
+def _differing(asked: Any, order: Order) -> str:
+    """Where an order as JSON differs from this one, "" if nowhere. Raises: KeyError, TypeError when it is no order."""
+    flat, wanted = ({**one, **one["settings"]} for one in (asked, order.asked))
+    known = (flat.keys() | wanted.keys()) - {"settings"}
+    names = [n for n in known if (n in flat, flat.get(n)) != (n in wanted, wanted.get(n))]
+    return ", ".join(f"{name} {flat.get(name)} there, {wanted.get(name)} here" for name in sorted(names))
 
 
 def _file(work: Path, number: int) -> Path:
@@ -178,21 +183,31 @@ def _carry_out(folder: Path, work: Path, order: Order, workers: int, share: Shar
     missing = [[number for number in numbers if not _file(work, number).exists()] for numbers in shares]
     if not any(missing) or _finished(folder, order) is not None:  # meanwhile the first process may have cleared up
         return
-    job = partial(_make_groups, work, order)
+    job = partial(_make_groups, folder, work, order)
     spread(job, missing, share.local * workers, lambda: watch("groups", _done(work, order), order.n))
 
 
-def _make_groups(work: Path, order: Order, numbers: Sequence[int], place: int, after: Callable[[], None]) -> None:
+def _make_groups(
+    folder: Path, work: Path, order: Order, numbers: Sequence[int], place: int, after: Callable[[], None]
+) -> None:
     if not numbers:
         return
-    maker = order.begin(work, place)
-    for number in numbers:
-        _keep(work, number, maker(number))
-        after()
+    try:
+        maker = order.begin(work, place)
+        for number in numbers:
+            if not _file(work, number).exists():  # a process of another command may have been quicker
+                _keep(work, number, maker(number))
+            after()
+    except OSError:
+        if _finished(folder, order) is None:  # else another command has made the set, and cleared this place up
+            raise
 
 
 def _keep(work: Path, number: int, made: Made) -> None:
-    """The pictures first, then the record, whole: without it, what lies there of a group is made again."""
+    """The pictures first, then the record, each whole: without it, what lies there of a group is made again.
+
+    Nothing that lies there is written into: it may be part of the finished set by now, under another name.
+    """
     kept = tuple(Kept(pair=one.number, about=dict(one.about)) for one in made.pairs)
     dropped = ""
     if made.group is None:
@@ -201,8 +216,13 @@ def _keep(work: Path, number: int, made: Made) -> None:
         dropped = f"{len(kept)} of {len(made.group.pairs)} pairs kept, at least {LEAST} are wanted"
     for one in made.pairs if not dropped else ():
         for side, picture in (("before", one.pair.before), ("after", one.pair.after)):
-            picture.save(work / "pairs" / picture_name(number, one.number, side), "PNG")
-    record = GroupRecord(number=number, group=made.group, kept=kept, dropped=dropped)
-    whole = _file(work, number).with_suffix(f".{os.getpid()}.partial")
-    whole.write_text(record.model_dump_json(), encoding="utf-8")
-    os.replace(whole, _file(work, number))
+            file = work / "pairs" / picture_name(number, one.number, side)
+            picture.save(_partial(file), "PNG")
+            os.replace(_partial(file), file)
+    record, file = GroupRecord(number=number, group=made.group, kept=kept, dropped=dropped), _file(work, number)
+    _partial(file).write_text(record.model_dump_json(), encoding="utf-8")
+    os.replace(_partial(file), file)
+
+
+def _partial(file: Path) -> Path:
+    return file.with_suffix(f".{os.getpid()}.partial")

@@ -10,7 +10,7 @@ from PIL import Image
 from pydantic import BaseModel, ConfigDict, Field
 
 from ..language.groups import EditKind, Group
-from ..settings import Fraction, Settings
+from ..settings import Settings
 
 LEAST = 2
 """Pairs of one instruction that a grid needs."""
@@ -19,7 +19,13 @@ LEAST = 2
 class Layout(Settings):
     """How pairs are put together; the paper's numbers."""
 
-    test: Fraction = Field(0.2, description="share of the pairs of trained kinds that are kept for testing")
+    test: float = Field(
+        0.2,
+        ge=0,
+        le=0.4,
+        allow_inf_nan=False,
+        description="share of the pairs of trained kinds that are kept for testing; a group of five gives at most two",
+    )
     withheld: tuple[EditKind, ...] = Field(
         ("add", "remove", "resize", "move", "action"), description="kinds of edit that no training grid shows"
     )

@@ -72,7 +72,7 @@ def train(
     if accelerator.is_main_process:
         write_json(run_dir / "settings.json", dumped)
         with open(log_path, "ab") as log:
-            log.truncate(start.log_bytes)
+            log.truncate(min(start.log_bytes, log.tell()))  # a log that was deleted begins anew, not with zeros
 
     began = time.monotonic()
     saved_at = sampled_at = began
