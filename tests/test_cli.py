@@ -231,6 +231,27 @@ def test_an_output_that_cannot_be_written_is_refused_before_the_work(run: Any, o
     refused(run("edit", "in.png", TIGER, "-o", output))
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("edit", "in.png", TIGER, "-o", "o.png", "--sheet", "in.png"),
+        ("edit", "in.png", TIGER, "-o", "o.png", "--sheet", "./o.png"),
+        ("edit", "in.png", TIGER, "-o", "mask.png", "--mask", "mask.png"),
+        ("edit", "in.png", "--example", "mask.png", "other.png", "-o", "other.png"),
+        ("mask", "in.png", "cat", "-o", "in.png"),
+        ("again", "made.png", "-o", "in.png"),
+        ("again", "made.png", "-o", "made.png"),
+    ],
+)
+def test_no_output_overwrites_an_input_or_another_output(run: Any, words: tuple[str, ...]) -> None:
+    assert run("edit", "in.png", TIGER, "-o", "made.png").status == 0
+    for name in ("mask.png", "other.png"):
+        Image.open("in.png").convert("L").save(name)
+    before = {path: path.read_bytes() for path in Path().iterdir()}
+    assert "would overwrite" in refused(run(*words))
+    assert {path: path.read_bytes() for path in Path().iterdir()} == before
+
+
 def test_an_unknown_pack_is_refused(photo: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
     monkeypatch.chdir(photo.parent)
     with pytest.raises(SystemExit) as left:
@@ -252,12 +273,24 @@ def test_a_folder_is_edited_and_failures_are_reported_while_the_rest_goes_on(run
         Image.open("in.png").save(Path("photos") / name)
     Path("photos/broken.png").write_text("no picture")
     Path("photos/notes.txt").write_text("not looked at")
+    Path("photos/._a.png").write_text("what some systems leave beside pictures")
     outcome = run("edit", "photos", TIGER, "-o", "results", "--json")
     report = json.loads(outcome.out)
     assert outcome.status == 2 and "broken.png" in outcome.err and "1 of 4 pictures failed" in outcome.err
     assert sorted(os.listdir("results")) == ["a-bmp.png", "a-png.png", "b.png"]
     assert [Path(failure["picture"]).name for failure in report["failed"]] == ["broken.png"]
     assert len(report["results"]) == 3
+
+
+def test_a_failure_in_a_folder_names_its_picture_and_a_long_name_ends_nothing(run: Any) -> None:
+    Path("photos").mkdir()
+    for name in ("z", "l" * 251):
+        Image.open("in.png").save(f"photos/{name}.png")
+    outcome = run("edit", "photos", TIGER, "-o", "results")
+    assert outcome.status == 0 and outcome.out.count("\n") == 2
+    assert sorted(os.listdir("results")) == ["l" * 251 + ".png", "z.png"]
+    outcome = run("edit", "photos", "change the zebra to tiger", "-o", "more")
+    assert outcome.status == 3 and "error: photos/z.png: found no" in outcome.err
 
 
 def test_variants_go_into_a_folder_with_their_seeds(run: Any) -> None:
@@ -396,6 +429,7 @@ def test_an_instruction_is_learned_from_a_folder_and_applied_to_pictures(toy_run
         (("learn", "pairs", "-o", "a.safetensors", "--method", "sdedit"), "learns no instruction"),
         (("learn", "pairs", "-o", "a.safetensors", "--set", "parts=0"), "wanted a whole number"),
         (("learn", "pairs", "-o", "a.safetensors"), "no phrases"),
+        (("learn", "pairs", "-o", "a.safetensors", "--set", "pack=toy"), "no setting of a learning"),
         (("edit", "in.png", "--learned", "in.png", "-o", "out.png"), "is no safetensors file"),
     ],
 )

@@ -51,6 +51,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except PentimentoError as error:
         print(f"error: {one_line(error)}", file=sys.stderr)
         status = error.exit_status
+    except OSError as error:
+        print(f"error: {one_line(error)}", file=sys.stderr)
+        status = 2
     except typer.Abort:
         status = 130
     except typer.TyperException as error:
@@ -121,8 +124,10 @@ def edit(
 
     pictures, instruction = split_words(words, wordless=any(one is not None for one in (plan, learned, example)))
     jobs = place(gather(pictures), output, seed, n)
-    for path in [path for job in jobs for path in job.outputs] + ([sheet] if sheet else []):
+    outputs = [path for job in jobs for path in job.outputs] + ([sheet] if sheet else [])
+    for path in outputs:
         images.check_writable(path)
+    images.refuse_overwriting(outputs, [*(job.picture for job in jobs), *([mask] if mask else []), *(example or ())])
     if sheet and (len(jobs) > 1 or n > 1):
         raise RequestError("--sheet shows one result: leave it out, or edit one picture with --n 1")
     chosen = {
@@ -156,6 +161,8 @@ def edit(
                     studio.save(edited, path)
                     looks.add(images.pixel_hash(edited.image))
                     results.append(summary(edited, path))
+                    if not as_json:
+                        print(said(results[-1]), flush=True)
                     if sheet:
                         images.save_picture(sheet, studio.sheet(edited))
                 if n > 1 and len(looks) == 1:
@@ -163,10 +170,7 @@ def edit(
             except PentimentoError as error:
                 failed.append({"picture": str(job.picture), "error": one_line(error)})
                 statuses.append(error.exit_status)
-    if not as_json:
-        for result in results:
-            print(said(result))
-    else:
+    if as_json:
         print(json.dumps({"results": results, "failed": failed}, ensure_ascii=False))
     for result in results:
         for note in result["notes"]:
@@ -174,7 +178,8 @@ def edit(
     for path in same:
         print(f"note: {path}: all {n} variants are the same: {method} draws no noise here", file=sys.stderr)
     for failure in failed:
-        print(f"error: {failure['error']}", file=sys.stderr)
+        named = "" if failure["picture"] in failure["error"] else f"{failure['picture']}: "
+        print(f"error: {named}{failure['error']}", file=sys.stderr)
     if len(jobs) > 1 and failed:
         print(f"{len(failed)} of {len(jobs)} pictures failed", file=sys.stderr)
     if failed:
@@ -209,14 +214,16 @@ def learn(
     from .settings import assignments
 
     named = (("steps", steps), ("minutes", minutes), ("instruction", instruction or None))
-    chosen = {name: value for name, value in named if value is not None}
+    chosen = {name: value for name, value in named if value is not None} | assignments(settings or ())
+    if others := sorted(chosen.keys() & {"method", "held_out", "vocabulary", "preview", "pack", "device", "dtype"}):
+        raise RequestError(f"{others[0]} is no setting of a learning: it has an option of its own")
     given = read_pairs(pairs)
     if hold_out and len(given) < 2:
         raise RequestError(f"{pairs}: holds one pair, which is learned from: leave out --hold-out, or give another")
     made = studio.learn(
         given[:-1] if hold_out else given, output, method=method, held_out=given[-1] if hold_out else None,
-        phrases=read_phrases(phrases) if phrases else (), preview=preview, pack=pack, device=device, dtype=dtype,
-        **chosen | assignments(settings or ()),
+        vocabulary=read_phrases(phrases) if phrases else (), preview=preview, pack=pack, device=device, dtype=dtype,
+        **chosen,
     )  # fmt: skip
     about = made.learned.about
     fields = {
@@ -279,6 +286,7 @@ def mask(
     from . import images, studio
 
     images.check_writable(output)
+    images.refuse_overwriting([output], [picture])
     opened = images.open_picture(picture, max_megapixels)
     found = studio.find(studio.open_studio(pack, device, dtype), opened, phrases, which or ["best"])
     images.save_picture(output, images.mask_picture(found.mask))
@@ -306,6 +314,8 @@ def again(
 
     if output:
         images.check_writable(output)
+        record = studio.record_of(result)
+        images.refuse_overwriting([output], [path for path in (result, image or record.input, *record.example) if path])
     with progress() as watch:
         edited, identical = studio.again(result, image, watch)
     if output:
@@ -665,11 +675,11 @@ def gather(paths: Sequence[Path]) -> list[Path]:
     Raises:
         RequestError: a folder without pictures.
     """
-    from .images import SUFFIXES
+    from .images import SUFFIXES, pictures_in
 
     pictures = []
     for path in paths:
-        inside = sorted(file for file in path.iterdir() if file.suffix.lower() in SUFFIXES) if path.is_dir() else [path]
+        inside = pictures_in(path) if os.path.isdir(path) else [path]
         if not inside:
             raise RequestError(f"{path}: this folder holds no pictures ({', '.join(SUFFIXES)})")
         pictures += inside
@@ -680,7 +690,7 @@ def place(pictures: Sequence[Path], output: Path, seed: int, n: int) -> tuple[Jo
     """Where each result goes: to `output` itself when there is one result and it is no folder, else into it.
 
     Raises:
-        RequestError: several results for one file, or a result that would overwrite an input.
+        RequestError: several results for one file.
     """
     from .images import make_folder
 
@@ -688,24 +698,15 @@ def place(pictures: Sequence[Path], output: Path, seed: int, n: int) -> tuple[Jo
     if several and (output.is_file() or output.suffix.lower() == ".png"):
         raise RequestError(f"{output}: {len(pictures) * n} results need a folder: name one, such as -o results")
     if not several and not output.is_dir() and output.suffix:
-        jobs: tuple[Job, ...] = (Job(pictures[0], (output,)),)
-    else:
-        folder = make_folder(output)
-        stems = [picture.stem for picture in pictures]
-        names = [
-            picture.name.replace(".", "-") if stems.count(picture.stem) > 1 else picture.stem for picture in pictures
-        ]
-        names = [name if names.count(name) == 1 else f"{name}-{i}" for i, name in enumerate(names, start=1)]
-        jobs = tuple(
-            Job(picture, tuple(folder / (f"{name}-{seed + i}.png" if n > 1 else f"{name}.png") for i in range(n)))
-            for picture, name in zip(pictures, names, strict=True)
-        )
-    inputs = {picture.resolve() for picture in pictures}
-    for job in jobs:
-        for path in job.outputs:
-            if path.resolve() in inputs:
-                raise RequestError(f"{path}: this result would overwrite an input; name another place")
-    return jobs
+        return (Job(pictures[0], (output,)),)
+    folder = make_folder(output)
+    stems = [picture.stem for picture in pictures]
+    names = [picture.name.replace(".", "-") if stems.count(picture.stem) > 1 else picture.stem for picture in pictures]
+    names = [name if names.count(name) == 1 else f"{name}-{i}" for i, name in enumerate(names, start=1)]
+    return tuple(
+        Job(picture, tuple(folder / (f"{name}-{seed + i}.png" if n > 1 else f"{name}.png") for i in range(n)))
+        for picture, name in zip(pictures, names, strict=True)
+    )
 
 
 def read_plans(path: Path) -> tuple[Any, ...]:

@@ -11,7 +11,7 @@ import struct
 import tempfile
 import warnings
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -154,18 +154,45 @@ def check_writable(path: str | os.PathLike[str], suffix: str = ".png") -> None:
     if target.suffix.lower() != suffix:
         kind = WRITTEN_AS[suffix]
         raise RequestError(f"{target}: {kind}; name it *{suffix}")
-    if target.is_dir():
+    if os.path.isdir(target):
         raise RequestError(f"{target}: is a folder; name a file in it")
-    if not target.parent.is_dir():
+    if not os.path.isdir(target.parent):
         raise RequestError(f"{target}: there is no folder {target.parent}; make it first or name another")
     try:
         with tempfile.TemporaryFile(dir=target.parent):
             pass
-        if target.exists():
+        if target.exists():  # it says when a name is too long, too
             with target.open("r+b"):
                 pass
     except OSError as error:
         raise RequestError(f"{target}: cannot be written ({error.strerror}); name another place") from None
+
+
+def refuse_overwriting(outputs: Sequence[str | os.PathLike[str]], inputs: Iterable[str | os.PathLike[str]]) -> None:
+    """Refuse outputs of which one lies where an input or another output does, before the work starts.
+
+    Raises:
+        RequestError: there is such a one.
+    """
+    taken = {os.path.realpath(path) for path in inputs}
+    for path in outputs:
+        place = os.path.realpath(path)
+        if place in taken:
+            raise RequestError(f"{os.fspath(path)}: would overwrite an input or another result; name another place")
+        taken.add(place)
+
+
+def pictures_in(folder: Path) -> list[Path]:
+    """The pictures of a folder by their names, hidden files left out.
+
+    Raises:
+        RequestError: the folder cannot be read.
+    """
+    try:
+        files = sorted(folder.iterdir())
+    except OSError as error:
+        raise RequestError(f"{folder}: cannot be read ({error.strerror or error})") from None
+    return [file for file in files if file.suffix.lower() in SUFFIXES and not file.name.startswith(".")]
 
 
 def make_folder(path: str | os.PathLike[str]) -> Path:
@@ -201,7 +228,7 @@ def save_picture(
     if record is not None:
         chunks.add_text(RECORD_KEY, json.dumps(record))  # json escapes to ASCII, which a tEXt chunk can hold
     target = Path(path)
-    handle, temporary = tempfile.mkstemp(prefix=f".{target.name}.", suffix=".part", dir=target.parent)
+    handle, temporary = tempfile.mkstemp(prefix=".", suffix=".part", dir=target.parent)
     try:
         with os.fdopen(handle, "wb") as file:
             image.save(file, "PNG", pnginfo=chunks, icc_profile=icc)

@@ -197,7 +197,7 @@ def learn(
     output: str | os.PathLike[str],
     *,
     method: str = "instructbrush",
-    phrases: Sequence[str] = (),
+    vocabulary: Sequence[str] = (),
     held_out: Pair | None = None,
     preview: str | os.PathLike[str] | Image.Image | Picture | None = None,
     pack: str = "miniature",
@@ -207,9 +207,10 @@ def learn(
 ) -> LearnedFile:
     """An instruction learned from before/after pairs, or from a folder of them, and written to `output`.
 
-    `settings` are `learning.LearnSettings`, such as steps=300. Of a `held_out` pair the effect is scored as it is
-    learned; on a `preview` picture it is drawn, into the run folder. The same call goes on where it was broken off: a
-    learning that was stopped is written, too, and its `about` says that it is not "finished".
+    `settings` are `learning.LearnSettings`, such as steps=300; the first words are chosen from `vocabulary`. Of a
+    `held_out` pair the effect is scored as it is learned; on a `preview` picture it is drawn, into the run folder. The
+    same call goes on where it was broken off: a learning that was stopped is written, too, and its `about` says that it
+    is not "finished".
 
     Raises:
         RequestError: pairs, settings or the place cannot be used.
@@ -231,7 +232,7 @@ def learn(
         return editor(Request(picture, learned=learned), quiet).image
 
     watching = Watching(drawn, held_out, shown)
-    learned = learn_instruction(studio.pack, opened, path, chosen, phrases=phrases, watching=watching)
+    learned = learn_instruction(studio.pack, opened, path, chosen, phrases=vocabulary, watching=watching)
     return LearnedFile(learned, os.fspath(output), file_hash(path))
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from PIL import Image
 
 from ..errors import RequestError
-from ..images import SUFFIXES, from_pil, open_picture
+from ..images import from_pil, open_picture, pictures_in
 from ..values import Pair
 
 NUMBERED = re.compile(r"(.+)_([01])")
@@ -34,9 +34,9 @@ def read_pairs(folder: Path) -> tuple[Pair, ...]:
     if (folder / "train").is_dir():
         folder = folder / "train"
     if (folder / "before").is_dir() and (folder / "after").is_dir():
-        found = [(i, path.stem, path) for i in (0, 1) for path in _pictures(folder / ("before", "after")[i])]
+        found = [(i, path.stem, path) for i in (0, 1) for path in pictures_in(folder / ("before", "after")[i])]
     else:
-        numbered = [(NUMBERED.fullmatch(path.stem), path) for path in _pictures(folder)]
+        numbered = [(NUMBERED.fullmatch(path.stem), path) for path in pictures_in(folder)]
         found = [(int(matched[2]), matched[1], path) for matched, path in numbered if matched]
     sides: tuple[dict[str, Path], ...] = ({}, {})
     for side, name, path in found:
@@ -63,10 +63,6 @@ def checked(pairs: Sequence[Pair], name: str = "pair") -> tuple[Pair, ...]:
         _pair(*(_Named(f"{name} {number}, {side}", getattr(pair, side)) for side in ("before", "after")))
         for number, pair in enumerate(pairs, start=1)
     )
-
-
-def _pictures(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES)
 
 
 def _pair(before: _Named, after: _Named) -> Pair:
