@@ -9,9 +9,10 @@ from pentimento.diffusion.schedule import Levels, levels
 from pentimento.editors.mdp import MDP, Path, null_text
 from pentimento.editors.requests import unwatched
 from pentimento.values import Plan, Request
-from toy import ToyDiffusion, ToyPack, toy_picture
+from toy import Recording, ToyDiffusion, ToyPack, pack_with, toy_picture
 
 GUIDANCE = 7.5
+PLAN = Plan(find=("dog",), before="a dog", after="a cat", kind="replace")
 
 
 @torch.no_grad()
@@ -66,7 +67,7 @@ def test_embeddings_alone_are_trained() -> None:
 @pytest.mark.parametrize("windows", [(0.2, 0.8), (0.0, 1.0)])
 def test_another_window_costs_only_the_edit(windows: tuple[float, float]) -> None:
     pack, picture = ToyPack(), toy_picture(seed=11)
-    request = Request(picture, plan=Plan(find=("dog",), before="a dog", after="a cat", kind="replace"))
+    request = Request(picture, plan=PLAN)
     one, other = (MDP(pack=pack, steps=5, inner_steps=1, window_end=end) for end in windows)
     one(request)
     pack.text_to_image.calls.clear()
@@ -74,3 +75,46 @@ def test_another_window_costs_only_the_edit(windows: tuple[float, float]) -> Non
     outside = round(5 * (1 - windows[1]))
     assert sum(pack.text_to_image.calls) == 2 * outside
     assert np.asarray(result.decoded).shape == np.asarray(picture).shape
+
+
+def numbered(count: int) -> Path:
+    """A path of which every level has its own empty-text state and its own noise."""
+
+    def drawn(seed: int, *shape: int) -> torch.Tensor:
+        return torch.randn(1, *shape, generator=torch.Generator().manual_seed(seed))
+
+    nulls = tuple(drawn(level, 6, 16) for level in range(1, count + 1))
+    return Path(drawn(0, 4, 8, 8), nulls, tuple(drawn(100 + level, 4, 8, 8) for level in range(1, count + 1)))
+
+
+def along(path: Path, monkeypatch: pytest.MonkeyPatch, **settings: float) -> Recording:
+    """A model that was asked for an edit along the path."""
+    model = Recording()
+    monkeypatch.setattr(MDP, "path", lambda self, *args: path)
+    MDP(pack=pack_with("text_to_image", model), steps=5, **settings)(Request(toy_picture(), plan=PLAN))
+    return model
+
+
+def test_every_level_is_guided_by_the_caption_after_from_its_own_empty_text(monkeypatch: pytest.MonkeyPatch) -> None:
+    path = numbered(5)
+    model = along(path, monkeypatch, window_end=0.4)
+    assert [call.t.tolist() for call in model.asked] == [[t, t] for t in (401, 201, 1)]
+    for level, call in zip((3, 2, 1), model.asked, strict=True):
+        assert torch.equal(call.text, torch.cat([model.encode_text([PLAN.after]), path.nulls[level - 1]]))
+
+
+def test_the_whole_window_follows_the_noise_of_the_pictures_own_path(monkeypatch: pytest.MonkeyPatch) -> None:
+    path = numbered(5)
+    model = along(path, monkeypatch, window_end=1)
+    assert not model.asked
+    assert torch.equal(model.autoencoder.heard[0], retraced(path, levels(model.alphas_cumprod, 5)))
+
+
+@torch.no_grad()
+def test_the_window_begins_at_pure_noise_and_leaves_it_to_the_caption_after(monkeypatch: pytest.MonkeyPatch) -> None:
+    path = numbered(5)
+    model = along(path, monkeypatch, window_end=0.4)
+    steps, x = levels(model.alphas_cumprod, 5), path.top
+    for level in (5, 4):
+        x = ddim_step(x, path.eps[level - 1], steps.alphas[level], steps.alphas[level - 1])
+    assert torch.equal(model.asked[0].x[:1], x)

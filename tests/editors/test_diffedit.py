@@ -1,0 +1,111 @@
+"""DiffEdit's mask: the cells where the noise predictions for the two captions differ, and how much is enough."""
+
+from dataclasses import dataclass, field
+from itertools import pairwise
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from pentimento.diffusion.latents import to_tensor
+from pentimento.editors.diffedit import DiffEdit, relative
+from pentimento.errors import NothingFound
+from pentimento.values import Plan, Request
+from toy import Recording, pack_with, toy_picture
+
+PLAN = Plan(find=("dog",), before="photo of a dog", after="photo of a cat", kind="replace")
+
+
+@dataclass(frozen=True, eq=False)
+class Told(Recording):
+    """A model that predicts what it is told to, (c, g, g) for each text; the sign of it turns with every noise."""
+
+    eps: dict[str, Tensor] = field(default_factory=dict)
+
+    def denoise(self, x: Tensor, t: Tensor, text: Tensor) -> Tensor:
+        super().denoise(x, t, text)
+        texts = [next(name for name in self.eps if torch.equal(self.encode_text([name])[0], row)) for row in text]
+        sign = -1 if len({call.x[0].sum().item() for call in self.asked}) % 2 else 1
+        return sign * torch.stack([self.eps[name] for name in texts])
+
+
+def told(**cells: Tensor) -> Told:
+    nothing = torch.zeros(4, 8, 8)
+    by_name = {"before": PLAN.before, "after": PLAN.after, "null": ""}
+    return Told(eps={text: cells.get(name, nothing) for name, text in by_name.items()})
+
+
+def different(*places: tuple[int, int], by: tuple[float, ...] = (1, -1, 2, -2)) -> Tensor:
+    """Predictions that are `by` in the four channels at (row, column), and 0 elsewhere."""
+    eps = torch.zeros(4, 8, 8)
+    for row, column in places:
+        eps[:, row, column] = torch.tensor(by)
+    return eps
+
+
+def found(model: Told, width: int = 64, height: int = 64, **settings: object) -> np.ndarray:
+    editor = DiffEdit(pack=pack_with("text_to_image", model), **{"noises": 2, "ratio": 0, **settings})
+    mask = editor(Request(toy_picture(width, height), plan=PLAN, seed=3)).mask
+    assert mask is not None
+    return mask
+
+
+def pixels_of(*places: tuple[int, int]) -> np.ndarray:
+    """Those cells of 8x8 pixels, bool (64, 64)."""
+    mask = np.zeros((64, 64), dtype=bool)
+    for row, column in places:
+        mask[8 * row : 8 * row + 8, 8 * column : 8 * column + 8] = True
+    return mask
+
+
+@pytest.mark.parametrize("guidance", [1.0, 7.5])
+@pytest.mark.parametrize("which", ["before", "after"])
+def test_the_mask_is_the_cells_where_the_captions_differ_and_no_other(which: str, guidance: float) -> None:
+    places = (1, 5), (2, 5), (2, 6)
+    model = told(**{which: different(*places), "null": different((6, 0), (0, 3))})
+    assert (found(model, mask_guidance=guidance) == pixels_of(*places)).all()
+
+
+def test_cells_where_both_captions_say_the_same_are_not_found() -> None:
+    model = told(before=different((1, 5), (4, 4)), after=different((4, 4)))
+    assert (found(model) == pixels_of((1, 5))).all()
+
+
+def test_differences_count_by_their_size_and_not_by_their_square() -> None:
+    strong, uneven = ([(row, column) for row in rows for column in range(8)] for rows in ((0, 1), (6, 7)))
+    eps = different(*strong, by=(1, 1, 1, 1)) + different(*uneven, by=(2, 0, 0, 0))  # 1 and 0.5; squared 1 and 1
+    assert (found(told(after=eps)) == pixels_of(*strong)).all()  # theta 0.5 of 3 * 24 / 64 is 0.5625
+
+
+@torch.no_grad()
+def test_both_captions_are_asked_about_the_same_noises_of_the_seed_at_the_masks_strength() -> None:
+    model = told(after=different((1, 5)))
+    found(model, noises=3, mask_strength=0.25)
+    x0, generator = model.autoencoder.encode(to_tensor(toy_picture())), torch.Generator().manual_seed(3)
+    alpha, noises = model.alphas_cumprod[250], [torch.randn(x0.shape, generator=generator) for _ in range(3)]
+    assert len(model.asked) == 6
+    for i, call in enumerate(model.asked):
+        assert call.t.tolist() == [250, 250]
+        assert torch.allclose(call.x[:1], alpha.sqrt() * x0 + (1 - alpha).sqrt() * noises[i // 2], atol=1e-6)
+    assert all(torch.equal(one.x, other.x) for one, other in list(pairwise(model.asked))[::2])
+
+
+def test_captions_that_differ_nowhere_are_nothing_found() -> None:
+    with pytest.raises(NothingFound):
+        found(told(after=different((4, 4)), before=different((4, 4))))
+
+
+@pytest.mark.parametrize(
+    ("apart", "wanted"),
+    [
+        ((0, 0, 0, 4), (0, 0, 0, 1)),
+        ((1, 1, 1, 1), (1 / 3,) * 4),
+        ((0, 1, 1, 2), (0, 1 / 3, 1 / 3, 2 / 3)),
+        ((0,) * 4,) * 2,
+    ],
+)
+def test_differences_are_relative_to_three_times_their_mean_and_no_more_than_that(
+    apart: tuple[float, ...], wanted: tuple[float, ...]
+) -> None:
+    assert torch.allclose(relative(torch.tensor(apart, dtype=torch.float32)), torch.tensor(wanted, dtype=torch.float32))
