@@ -1,4 +1,5 @@
 import numpy as np
+import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -6,6 +7,7 @@ from PIL import Image
 
 from pentimento.diffusion.latents import View, choose_view, look, put_back, to_picture, to_tensor
 from pentimento.diffusion.masks import blend, composite, latent_mask, opacity
+from pentimento.errors import RequestError
 from toy import toy_mask, toy_picture
 
 SIDES = st.integers(8, 150)
@@ -72,12 +74,14 @@ def test_every_masked_pixel_gets_some_of_the_edit_and_the_rest_of_the_picture_no
     assert not changed[~near].any()
 
 
-def test_a_mask_one_pixel_thin_survives_on_the_latent_grid_by_area_but_not_by_nearest() -> None:
+@pytest.mark.parametrize("grow", [0, 1])
+def test_a_mask_one_pixel_thin_survives_on_the_latent_grid_by_area_and_is_refused_by_nearest(grow: int) -> None:
     mask = np.zeros((64, 64), dtype=bool)
     mask[:, 9] = True
     view = choose_view(mask, 64, 0.5)
     assert latent_mask(mask, view, 8, "area")[0, 0].sum(dim=0).tolist() == [0, 8, 0, 0, 0, 0, 0, 0]
-    assert latent_mask(mask, view, 8, "nearest").sum() == 0
+    with pytest.raises(RequestError, match="mask_to_grid=area"):
+        latent_mask(mask, view, 8, "nearest", grow)
 
 
 def test_a_mask_of_everything_covers_the_padding_too() -> None:

@@ -93,6 +93,13 @@ def test_a_mask_of_another_size_and_an_empty_one_are_refused(method: str) -> Non
         edit(method, Request(toy_picture(), INSTRUCTION, mask=np.zeros((64, 64), dtype=bool)))
 
 
+def test_a_mask_of_which_the_latent_grid_keeps_nothing_is_refused(method: str) -> None:
+    column = np.zeros((64, 64), dtype=bool)
+    column[:, 9] = True
+    with pytest.raises(RequestError, match="mask_to_grid=area"):
+        edit(method, Request(toy_picture(), INSTRUCTION, mask=column), mask_to_grid="nearest")
+
+
 def test_a_picture_below_eight_pixels_is_refused(method: str) -> None:
     with pytest.raises(RequestError, match="8x8"):
         edit(method, Request(Image.new("RGB", (7, 64)), INSTRUCTION))
