@@ -6,10 +6,15 @@ from itertools import pairwise
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
 from torch import Tensor
 
-from pentimento.diffusion.latents import to_tensor
-from pentimento.editors.diffedit import DiffEdit, relative
+from pentimento.diffusion.latents import View, choose_view, to_tensor
+from pentimento.diffusion.masks import latent_mask
+from pentimento.editors.diffedit import DiffEdit, cells_inside, on_picture, relative
+from pentimento.editors.planned import everywhere
 from pentimento.errors import NothingFound
 from pentimento.values import Plan, Request
 from toy import Recording, pack_with, toy_picture
@@ -44,8 +49,8 @@ def different(*places: tuple[int, int], by: tuple[float, ...] = (1, -1, 2, -2)) 
     return eps
 
 
-def found(model: Told, width: int = 64, height: int = 64, **settings: object) -> np.ndarray:
-    editor = DiffEdit(pack=pack_with("text_to_image", model), **{"noises": 2, "ratio": 0, **settings})
+def found(model: Told, width: int = 64, height: int = 64, **chosen: object) -> np.ndarray:
+    editor = DiffEdit(pack=pack_with("text_to_image", model), **{"noises": 2, "ratio": 0, **chosen})
     mask = editor(Request(toy_picture(width, height), plan=PLAN, seed=3)).mask
     assert mask is not None
     return mask
@@ -108,4 +113,42 @@ def test_captions_that_differ_nowhere_are_nothing_found() -> None:
 def test_differences_are_relative_to_three_times_their_mean_and_no_more_than_that(
     apart: tuple[float, ...], wanted: tuple[float, ...]
 ) -> None:
-    assert torch.allclose(relative(torch.tensor(apart, dtype=torch.float32)), torch.tensor(wanted, dtype=torch.float32))
+    scores = relative(torch.tensor(apart, dtype=torch.float32), torch.ones(4, dtype=torch.bool))
+    assert torch.allclose(scores, torch.tensor(wanted, dtype=torch.float32))
+
+
+def test_differences_in_the_padding_count_nowhere() -> None:
+    padding = different((0, 3), (7, 6), by=(100, 100, 100, 100))
+    mask = found(told(after=different((3, 5)) + padding), width=64, height=32)  # the picture is rows 2 to 5 of the grid
+    assert (mask == pixels_of((1, 5))[:32]).all()
+
+
+def test_captions_that_differ_in_the_padding_alone_are_nothing_found() -> None:
+    with pytest.raises(NothingFound):
+        found(told(after=different((0, 3), (6, 6))), width=64, height=32)
+
+
+def test_a_found_cell_does_not_swell_where_the_side_is_no_multiple_of_the_grid() -> None:
+    mask = found(told(after=different((1, 5))), width=100, height=100)  # cells of 12.5 pixels
+    wanted = np.zeros((100, 100), dtype=bool)
+    wanted[13:25, 63:75] = True
+    assert (mask == wanted).all()
+
+
+@given(st.integers(16, 150), st.integers(0, 2**32 - 1))
+@settings(max_examples=40, deadline=None)
+def test_found_cells_are_the_same_cells_again_on_the_grid(side: int, seed: int) -> None:
+    grid = torch.rand(1, 1, 8, 8, generator=torch.Generator().manual_seed(seed)) < 0.3
+    grid[..., seed % 8, seed % 7] = True
+    view = View(0, 0, side, 64)
+    assert torch.equal(latent_mask(on_picture(grid, view, Image.new("RGB", (side, side))), view, 8), grid)
+
+
+@given(st.integers(8, 20), st.integers(8, 20), st.integers(0, 31), st.integers(0, 31))
+@settings(max_examples=60, deadline=None)
+def test_a_picture_smaller_than_the_grid_keeps_a_mask(width: int, height: int, row: int, column: int) -> None:
+    picture = Image.new("RGB", (width, height))
+    view = choose_view(everywhere(picture), 256, 0.5)
+    grid = torch.zeros(1, 1, 32, 32, dtype=torch.bool)
+    grid[..., row, column] = True
+    assert on_picture(grid, view, picture).any() == (grid & cells_inside(view, picture, 32)).any()

@@ -42,10 +42,14 @@ def _on_grid(mask: np.ndarray, view: View, factor: int, to_grid: ToGrid) -> Tens
     if to_grid == "nearest":
         centres = (2 * torch.arange(cells) + 1) * pixels // (2 * cells)
         return (part[centres][:, centres] > 0)[None, None]
-    cell, pixel = torch.arange(cells)[:, None], torch.arange(pixels)[None]
-    touches = ((pixel + 1) * cells > cell * pixels) & (pixel * cells < (cell + 1) * pixels)  # (cells, pixels)
-    touches = touches.float()
+    touches = touching(cells, pixels)
     return (touches @ part @ touches.T > 0)[None, None]
+
+
+def touching(cells: int, pixels: int) -> Tensor:
+    """1 where a pixel touches a cell of the latent grid, along one side of a view: (cells, pixels)."""
+    cell, pixel = torch.arange(cells)[:, None], torch.arange(pixels)[None]
+    return (((pixel + 1) * cells > cell * pixels) & (pixel * cells < (cell + 1) * pixels)).float()
 
 
 def blend(mask: Tensor, y: Tensor, x: Tensor) -> Tensor:
