@@ -38,6 +38,19 @@ def test_a_view_is_a_square_that_holds_the_whole_mask(mask: np.ndarray, closest:
         assert start >= 0 and start + view.side <= length or view.side >= length
 
 
+@pytest.mark.parametrize("shape", [(60_000, 100), (100, 60_000)])
+def test_a_picture_too_long_for_a_square_around_it_is_refused_and_a_part_of_it_is_not(shape: tuple[int, int]) -> None:
+    mask = np.ones(shape, dtype=bool)
+    with pytest.raises(RequestError, match="too long for its width"):
+        choose_view(mask, 64, 0.5)
+    mask[200:], mask[:, 200:] = False, False
+    assert choose_view(mask, 64, 0.5).side <= 400
+
+
+def test_large_pictures_of_usual_shapes_are_seen_whole() -> None:
+    assert choose_view(np.ones((6000, 9000), dtype=bool), 64, 0.5).side == 9000
+
+
 def test_a_mask_grows_by_whole_cells_to_all_sides() -> None:
     mask = np.zeros((64, 64), dtype=bool)
     mask[24:32, 40:48] = True

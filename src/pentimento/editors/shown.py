@@ -147,7 +147,7 @@ def below_grey(noise: Noise, model: InContext, drawn: Tensor) -> Noise:
 def prompt_of(query: Tensor, example: tuple[Image.Image, ...], settings: Placing, size: int) -> Quadrants:
     """The visual prompt of a query (1, 3, size, size): the example's whole pictures, grey where there is none.
 
-    Raises: nothing; the answer's place is grey.
+    The answer's place is grey. Raises: RequestError for an example that is too long for its width.
     """
     grey = torch.zeros_like(query)
     views = [choose_view(everywhere(shown), size, settings.context, settings.closest) for shown in example]
