@@ -59,6 +59,37 @@ def test_a_step_costs_one_conditional_prediction_and_one_more_than_its_optimisat
     assert sum(optimised(3)[0].calls) <= (2 + 3) * 4
 
 
+@torch.no_grad()
+def test_each_level_keeps_the_embedding_that_its_noise_was_predicted_with() -> None:
+    model = ToyDiffusion()
+    steps = levels(model.alphas_cumprod, 4)
+    text, null = model.encode_text(["a dog", ""]).split(1)
+    path = null_text(model, inversion(model, steps, text), text, null, steps, GUIDANCE, 3, 0.05, unwatched)
+    x = path.top
+    for level in range(4, 0, -1):
+        t = steps.times[level].expand(1)
+        towards, away = model.denoise(x, t, text), model.denoise(x, t, path.nulls[level - 1])
+        assert torch.equal(path.eps[level - 1], away + GUIDANCE * (towards - away))
+        x = ddim_step(x, path.eps[level - 1], steps.alphas[level], steps.alphas[level - 1])
+
+
+@pytest.mark.parametrize("count", [3, 50, 120])
+def test_the_learning_rate_falls_to_half_whatever_the_number_of_steps(
+    count: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rates: list[float] = []
+    adam = torch.optim.Adam
+    monkeypatch.setattr(torch.optim, "Adam", lambda parameters, lr: rates.append(lr) or adam(parameters, lr=lr))
+    model, nothing = ToyDiffusion(), torch.zeros(1, 4, 8, 8)
+    text, null = model.encode_text(["a dog", ""]).split(1)
+    with torch.no_grad():
+        steps, kept = levels(model.alphas_cumprod, count), Trajectory((nothing,) * (count + 1))
+        null_text(model, kept, text, null, steps, GUIDANCE, 0, 0.01, unwatched)
+    assert rates == pytest.approx([0.01 * (1 - step / (2 * count)) for step in range(count)])
+    if count == 50:
+        assert rates == [0.01 * (1 - step / 100) for step in range(50)]  # as in the authors' code
+
+
 def test_embeddings_alone_are_trained() -> None:
     model, _ = optimised(2)
     assert all(parameter.grad is None for parameter in model.unet.parameters())

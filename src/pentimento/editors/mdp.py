@@ -69,7 +69,7 @@ class MDP(Confined):
     window_start: Fraction = Field(0.0, description="where the window begins, as a share of the steps from noise")
     window_end: Fraction = Field(0.5, description="where the window ends; more keeps more of the picture")
     inner_steps: int = Field(10, ge=0, le=1000, description="most Adam steps for each step's empty-text embedding")
-    inner_rate: float = Field(0.01, gt=0, le=1, description="their learning rate at pure noise; it falls from there")
+    inner_rate: float = Field(0.01, gt=0, le=1, description="their learning rate at the first step; it falls to half")
     inversion_timestep: InversionTimestep = Field(
         "source", description="timestep at which the inversion asks for eps: source, or destination"
     )
@@ -144,9 +144,10 @@ def null_text(
 ) -> Path:
     """Empty-text embeddings with which the guided path retraces `trajectory` (null-text inversion, its Algorithm 1).
 
-    Each step begins with the embedding of the step before it. The first learning rate (0.01), its fall by 1 % each step
-    and the growing bound on the squared error at which the optimisation stops early are those of the authors' code. The
-    bound is for latents scaled to a deviation of about 1; the rate is in units of text states, which differ by encoder.
+    Each step begins with the embedding of the step before it. The first learning rate (0.01), its fall and the growing
+    bound on the squared error at which the optimisation stops early are those of the authors' code. There the rate
+    falls by 1 % each step, of 50; here, of any number, it comes down to half as well. The bound is for latents scaled
+    to a deviation of about 1; the rate is in units of text states, which differ by encoder.
     """
     n = steps.steps
     x = trajectory.latents[n]
@@ -156,7 +157,7 @@ def null_text(
         t, a, a_next = steps.times[level].expand(1), steps.alphas[level], steps.alphas[level - 1]
         conditional = model.denoise(x, t, text)
         null = null.detach().clone().requires_grad_()
-        optimizer = torch.optim.Adam([null], lr=inner_rate * max(0.0, 1 - done / 100))
+        optimizer = torch.optim.Adam([null], lr=inner_rate * (1 - done / (2 * n)))
         for _ in range(inner_steps):
             with torch.enable_grad():
                 eps = _mixed(conditional, model.denoise(x, t, null), guidance)
