@@ -9,13 +9,14 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
+from pydantic import ValidationError
 from torch import Tensor
 
 from pentimento.diffusion.latents import View, choose_view, to_tensor
 from pentimento.diffusion.masks import latent_mask
 from pentimento.editors.diffedit import DiffEdit, cells_inside, on_picture, relative
 from pentimento.editors.planned import everywhere
-from pentimento.errors import NothingFound
+from pentimento.errors import NothingFound, PlanError
 from pentimento.values import Plan, Request
 from toy import Recording, pack_with, toy_picture
 
@@ -123,9 +124,26 @@ def test_differences_in_the_padding_count_nowhere() -> None:
     assert (mask == pixels_of((1, 5))[:32]).all()
 
 
-def test_captions_that_differ_in_the_padding_alone_are_nothing_found() -> None:
+@pytest.mark.parametrize("in_picture", [0.0, 1.0])
+def test_captions_that_differ_much_in_the_padding_alone_are_nothing_found(in_picture: float) -> None:
+    eps = torch.full((4, 8, 8), in_picture) + different((0, 3), (6, 6), by=(9, 9, 9, 9))
     with pytest.raises(NothingFound):
-        found(told(after=different((0, 3), (6, 6))), width=64, height=32)
+        found(told(after=eps), width=64, height=32)
+
+
+def test_captions_that_are_the_same_are_refused_as_such_unless_a_mask_is_given() -> None:
+    plan = PLAN.model_copy(update={"after": PLAN.before})
+    editor = DiffEdit(pack=pack_with("text_to_image", Recording()), steps=2)
+    with pytest.raises(PlanError, match="captions before and after are the same"):
+        editor(Request(toy_picture(), plan=plan))
+    assert editor(Request(toy_picture(), plan=plan, mask=pixels_of((2, 2)))).image.size == (64, 64)
+
+
+def test_a_threshold_that_no_difference_can_exceed_is_refused() -> None:
+    assert DiffEdit(pack=None, theta=0.99).theta == 0.99
+    for theta in (1, -0.1, float("nan")):
+        with pytest.raises(ValidationError):
+            DiffEdit(pack=None, theta=theta)
 
 
 def test_a_found_cell_does_not_swell_where_the_side_is_no_multiple_of_the_grid() -> None:

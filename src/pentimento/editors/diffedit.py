@@ -17,7 +17,7 @@ from ..diffusion.latents import View, choose_view, look, overlap
 from ..diffusion.masks import touching
 from ..diffusion.objectives import draw_noise, q_sample
 from ..diffusion.samplers import InversionTimestep
-from ..errors import NothingFound
+from ..errors import NothingFound, PlanError
 from ..roles import Diffusion, Pack
 from ..settings import EncodingRatio, Fraction, GuidanceScale, Steps
 from ..values import Plan, Request, Result
@@ -41,7 +41,9 @@ class DiffEdit(Confined):
     steps: Steps = Field(50, description="DDIM steps over the whole schedule")
     ratio: EncodingRatio = Field(0.5, description="encoding ratio r: how far the picture is turned into noise")
     guidance: GuidanceScale = Field(7.5, description="guidance scale towards the caption after the edit")
-    theta: Fraction = Field(0.5, description="threshold of the mask; 0.5 is 1.5 times the mean difference")
+    theta: float = Field(
+        0.5, ge=0, lt=1, allow_inf_nan=False, description="threshold of the mask; 0.5 is 1.5 times the mean difference"
+    )
     mask_strength: EncodingRatio = Field(0.5, description="noise level at which the predictions are compared")
     mask_guidance: GuidanceScale = Field(7.5, description="guidance scale of both predictions in the mask step")
     noises: int = Field(10, ge=1, le=1000, description="noises over which the difference is averaged")
@@ -57,7 +59,8 @@ class DiffEdit(Confined):
         """Carry out the request.
 
         Raises: RequestError for a picture, mask or instruction that cannot be used; PlanError when the words are not
-        understood; NothingFound when the two captions differ nowhere; PackError for a missing role.
+        understood or the two captions are the same; NothingFound when they differ nowhere enough; PackError for a
+        missing role.
         """
 
         def carry(picture: Image.Image, plan: Plan, mask: np.ndarray | None) -> Step:
@@ -71,8 +74,12 @@ class DiffEdit(Confined):
     def mask(self, model: Diffusion, picture: Image.Image, plan: Plan, seed: int, watch: Watch) -> np.ndarray:
         """Step 1: where eps for the captions before and after differ by more than theta, bool (h, w).
 
-        Raises: NothingFound when they differ nowhere.
+        Raises: PlanError when the captions are the same; NothingFound when eps differs nowhere by so much.
         """
+        if plan.before == plan.after:
+            raise PlanError(
+                f"the captions before and after are the same, {plan.after!r}: say what changes, or give a mask"
+            )
         view = choose_view(everywhere(picture), model.size, self.context)
         x0 = model.autoencoder.encode(look(picture, view)).float()  # (1, c, g, g)
         t = torch.tensor([round(self.mask_strength * (len(model.alphas_cumprod) - 1))])
