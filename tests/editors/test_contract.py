@@ -100,6 +100,12 @@ def test_a_mask_of_which_the_latent_grid_keeps_nothing_is_refused(method: str) -
         edit(method, Request(toy_picture(), INSTRUCTION, mask=column), mask_to_grid="nearest")
 
 
+@pytest.mark.parametrize("seed", [2**64, -1, None, 0.5, "3"])
+def test_a_seed_that_is_no_whole_number_in_range_is_refused(method: str, seed: object) -> None:
+    with pytest.raises(RequestError, match="the seed is"):
+        edit(method, Request(toy_picture(), INSTRUCTION, seed=seed))  # type: ignore[arg-type]
+
+
 def test_a_picture_below_eight_pixels_is_refused(method: str) -> None:
     with pytest.raises(RequestError, match="8x8"):
         edit(method, Request(Image.new("RGB", (7, 64)), INSTRUCTION))
