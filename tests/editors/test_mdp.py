@@ -142,7 +142,9 @@ def test_the_whole_window_follows_the_noise_of_the_pictures_own_path(monkeypatch
 
 
 @torch.no_grad()
-def test_the_window_begins_at_pure_noise_and_leaves_it_to_the_caption_after(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_window_begins_at_the_noisiest_level_and_leaves_it_to_the_caption_after(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     path = numbered(5)
     model = along(path, monkeypatch, window_end=0.4)
     steps, x = levels(model.alphas_cumprod, 5), path.top

@@ -31,8 +31,8 @@ from .trajectories import Recent, Start, digest
 
 @dataclass(frozen=True)
 class Path:
-    """A picture's guided path from pure noise, by level 1..n at index level - 1: the empty-text states (1, tokens, d)
-    and the noise that was predicted with them (1, c, g, g); `top` is x_T."""
+    """A picture's guided path from the noisiest level, by level 1..n at index level - 1: the empty-text states
+    (1, tokens, d) and the noise that was predicted with them (1, c, g, g); `top` is x_T."""
 
     top: Tensor
     nulls: tuple[Tensor, ...]
@@ -56,15 +56,15 @@ PATHS: Recent[Optimised, Path] = Recent()
 class MDP(Confined):
     """Edits the whole picture from one caption to another. Deterministic: all seeds give the same picture.
 
-    In the window of steps, counted from pure noise, the picture's own noise predictions are followed; outside it those
-    for the caption after.
+    In the window of steps, counted from the noisiest, the picture's own noise predictions are followed; outside it
+    those for the caption after.
     """
 
     needs: ClassVar[frozenset[str]] = frozenset({"instruction"})
     works_from: ClassVar[frozenset[str]] = frozenset({"plan"})
 
     pack: Annotated[Pack, SkipValidation] = Field(repr=False)
-    steps: Steps = Field(50, description="DDIM steps over the whole schedule")
+    steps: Steps = Field(50, description="DDIM steps")
     guidance: GuidanceScale = Field(7.5, description="guidance scale, of the picture's path and of the edit")
     window_start: Fraction = Field(0.0, description="where the window begins, as a share of the steps from noise")
     window_end: Fraction = Field(0.5, description="where the window ends; more keeps more of the picture")

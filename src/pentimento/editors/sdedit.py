@@ -33,7 +33,7 @@ class SDEdit(Confined):
     works_from: ClassVar[frozenset[str]] = frozenset({"plan"})
 
     pack: Annotated[Pack, SkipValidation] = Field(repr=False)
-    steps: Steps = Field(50, description="DDIM steps over the whole schedule")
+    steps: Steps = Field(50, description="DDIM steps")
     strength: EncodingRatio = Field(0.6, description="noise level t0 that the picture is brought to; more changes more")
     guidance: GuidanceScale = Field(7.5, description="guidance scale towards the caption after the edit")
     description: Description = Field("unclear", description="when the captioner describes the picture to the planner")
