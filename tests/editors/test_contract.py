@@ -96,8 +96,12 @@ def test_a_mask_of_another_size_and_an_empty_one_are_refused(method: str) -> Non
 def test_a_mask_of_which_the_latent_grid_keeps_nothing_is_refused(method: str) -> None:
     column = np.zeros((64, 64), dtype=bool)
     column[:, 9] = True
+    told: list[str] = []
     with pytest.raises(RequestError, match="mask_to_grid=area"):
-        edit(method, Request(toy_picture(), INSTRUCTION, mask=column), mask_to_grid="nearest")
+        EDITORS[method](pack=PACK, mask_to_grid="nearest")(
+            brought(method, Request(toy_picture(), INSTRUCTION, mask=column)), lambda doing, *_: told.append(doing)
+        )
+    assert set(told) <= {"plan"}  # before any of the work
 
 
 @pytest.mark.parametrize("seed", [2**64, -1, None, 0.5, "3"])

@@ -23,7 +23,7 @@ from ..roles import Diffusion, Pack
 from ..settings import Fraction, GuidanceScale, Steps
 from ..values import Plan, Request, Result
 from .confined import Confined
-from .masked import finished, inverted
+from .masked import finished, inverted, on_grid
 from .planned import Description, Step, everywhere, one_after_the_other
 from .requests import Watch, unwatched
 from .trajectories import Recent, Start, digest
@@ -96,6 +96,7 @@ class MDP(Confined):
             view = choose_view(
                 mask if mask is not None else everywhere(picture), model.size, self.context, self.closest
             )
+            grid = on_grid(mask, view, model, self)
             path = self.path(model, look(picture, view), plan.before, steps, watch)
             y = path.top
             for done, level in enumerate(range(steps.steps, 0, -1)):
@@ -106,7 +107,7 @@ class MDP(Confined):
                 y = ddim_step(y, eps, steps.alphas[level], steps.alphas[level - 1])
                 watch("edit", done + 1, steps.steps)
             decoded = put_back(model.autoencoder.decode(y), view, picture)
-            return finished(decoded, picture, view, mask, model, self)
+            return finished(decoded, picture, view, mask, grid, self)
 
         return one_after_the_other(self, "mdp", request, watch, carry)
 
