@@ -72,6 +72,17 @@ class ToyAutoencoder:
         return self.network.decode(latents / self.scaling_factor).sample
 
 
+@dataclass(frozen=True)
+class Listening(ToyAutoencoder):
+    """Keeps the latents that it was given to decode."""
+
+    heard: list[Tensor] = field(default_factory=list)
+
+    def decode(self, latents: Tensor) -> Tensor:
+        self.heard.append(latents)
+        return super().decode(latents)
+
+
 @dataclass(frozen=True, eq=False)
 class ToyDiffusion:
     """`calls` counts the rows that the network was asked for: the cost of an edit. A text has `tokens`."""
@@ -109,6 +120,27 @@ class ToyDiffusion:
 
     def same_texts(self) -> AbstractContextManager[Any]:
         return Kept(self.unet)
+
+
+@dataclass(frozen=True)
+class Asked:
+    """One call of a denoiser: its latents (b, c, h, w), timesteps (b,) and text states (b, tokens, d)."""
+
+    x: Tensor
+    t: Tensor
+    text: Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class Recording(ToyDiffusion):
+    """Keeps what it was asked, in order, and what it was given to decode."""
+
+    asked: list[Asked] = field(default_factory=list)
+    autoencoder: Any = field(default_factory=Listening)
+
+    def denoise(self, x: Tensor, t: Tensor, text: Tensor) -> Tensor:
+        self.asked.append(Asked(x, t, text))
+        return super().denoise(x, t, text)
 
 
 class Wordy(ToyDiffusion):
@@ -231,6 +263,13 @@ class ToyPack:
         if "captioner" in self.missing:
             raise PackError("the pack toy has no captioner")
         return self._captioner()
+
+
+def pack_with(role: str, model: Any, **parts: Any) -> ToyPack:
+    """A toy pack with this model in the role."""
+    pack = ToyPack(**parts)
+    pack.__dict__[role] = model  # where cached_property keeps it
+    return pack
 
 
 def toy_picture(width: int = SIZE, height: int = SIZE, seed: int = 0) -> Image.Image:

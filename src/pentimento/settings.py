@@ -17,9 +17,10 @@ from .errors import RequestError
 Model = TypeVar("Model")
 
 Steps = Annotated[int, Field(ge=1, le=1000)]
-"""Sampler steps over the whole schedule."""
+"""Sampler steps. How near DDIM's come to the end of the schedule depends on their number; see `schedule.levels`."""
 EncodingRatio = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
-"""Fraction of the steps that an inversion climbs: 0 returns the input, 1 goes to pure noise."""
+"""Fraction of the steps that an inversion climbs: 0 returns the input, 1 goes to the noisiest level, which need
+not be pure noise (see `schedule.levels`)."""
 GuidanceScale = Annotated[float, Field(ge=0, le=50, allow_inf_nan=False)]
 """Classifier-free guidance; 1 is the conditional branch alone."""
 Strength = Annotated[float, Field(ge=0, le=4, allow_inf_nan=False)]

@@ -1,4 +1,5 @@
 import numpy as np
+import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -6,6 +7,7 @@ from PIL import Image
 
 from pentimento.diffusion.latents import View, choose_view, look, put_back, to_picture, to_tensor
 from pentimento.diffusion.masks import blend, composite, latent_mask, opacity
+from pentimento.errors import RequestError
 from toy import toy_mask, toy_picture
 
 SIDES = st.integers(8, 150)
@@ -34,6 +36,19 @@ def test_a_view_is_a_square_that_holds_the_whole_mask(mask: np.ndarray, closest:
     assert view.side >= min(64 * closest, max(mask.shape))
     for start, length in ((view.top, mask.shape[0]), (view.left, mask.shape[1])):
         assert start >= 0 and start + view.side <= length or view.side >= length
+
+
+@pytest.mark.parametrize("shape", [(60_000, 100), (100, 60_000)])
+def test_a_picture_too_long_for_a_square_around_it_is_refused_and_a_part_of_it_is_not(shape: tuple[int, int]) -> None:
+    mask = np.ones(shape, dtype=bool)
+    with pytest.raises(RequestError, match="too long for its width"):
+        choose_view(mask, 64, 0.5)
+    mask[200:], mask[:, 200:] = False, False
+    assert choose_view(mask, 64, 0.5).side <= 400
+
+
+def test_large_pictures_of_usual_shapes_are_seen_whole() -> None:
+    assert choose_view(np.ones((6000, 9000), dtype=bool), 64, 0.5).side == 9000
 
 
 def test_a_mask_grows_by_whole_cells_to_all_sides() -> None:
@@ -72,12 +87,14 @@ def test_every_masked_pixel_gets_some_of_the_edit_and_the_rest_of_the_picture_no
     assert not changed[~near].any()
 
 
-def test_a_mask_one_pixel_thin_survives_on_the_latent_grid_by_area_but_not_by_nearest() -> None:
+@pytest.mark.parametrize("grow", [0, 1])
+def test_a_mask_one_pixel_thin_survives_on_the_latent_grid_by_area_and_is_refused_by_nearest(grow: int) -> None:
     mask = np.zeros((64, 64), dtype=bool)
     mask[:, 9] = True
     view = choose_view(mask, 64, 0.5)
     assert latent_mask(mask, view, 8, "area")[0, 0].sum(dim=0).tolist() == [0, 8, 0, 0, 0, 0, 0, 0]
-    assert latent_mask(mask, view, 8, "nearest").sum() == 0
+    with pytest.raises(RequestError, match="mask_to_grid=area"):
+        latent_mask(mask, view, 8, "nearest", grow)
 
 
 def test_a_mask_of_everything_covers_the_padding_too() -> None:

@@ -34,6 +34,11 @@ def test_levels_stand_where_diffusers_ddim_and_its_inverse_stand(steps: int) -> 
     assert ours.steps == steps
 
 
+def test_the_noisiest_level_stands_where_its_text_says() -> None:
+    tops = {steps: int(levels(scaled_linear_alphas_cumprod(), steps).times[-1]) for steps in (50, 20, 2, 1, 501)}
+    assert tops == {50: 981, 20: 951, 2: 501, 1: 1, 501: 501}
+
+
 def test_as_many_steps_as_timesteps_stay_inside_the_schedule() -> None:
     assert levels(scaled_linear_alphas_cumprod(), 1000).times.max() == 999
 

@@ -93,6 +93,23 @@ def test_a_mask_of_another_size_and_an_empty_one_are_refused(method: str) -> Non
         edit(method, Request(toy_picture(), INSTRUCTION, mask=np.zeros((64, 64), dtype=bool)))
 
 
+def test_a_mask_of_which_the_latent_grid_keeps_nothing_is_refused(method: str) -> None:
+    column = np.zeros((64, 64), dtype=bool)
+    column[:, 9] = True
+    told: list[str] = []
+    with pytest.raises(RequestError, match="mask_to_grid=area"):
+        EDITORS[method](pack=PACK, mask_to_grid="nearest")(
+            brought(method, Request(toy_picture(), INSTRUCTION, mask=column)), lambda doing, *_: told.append(doing)
+        )
+    assert set(told) <= {"plan"}  # before any of the work
+
+
+@pytest.mark.parametrize("seed", [2**64, -1, None, 0.5, "3"])
+def test_a_seed_that_is_no_whole_number_in_range_is_refused(method: str, seed: object) -> None:
+    with pytest.raises(RequestError, match="the seed is"):
+        edit(method, Request(toy_picture(), INSTRUCTION, seed=seed))  # type: ignore[arg-type]
+
+
 def test_a_picture_below_eight_pixels_is_refused(method: str) -> None:
     with pytest.raises(RequestError, match="8x8"):
         edit(method, Request(Image.new("RGB", (7, 64)), INSTRUCTION))

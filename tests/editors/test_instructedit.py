@@ -1,10 +1,8 @@
-from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from torch import Tensor
 
 from pentimento.diffusion.samplers import Trajectory
 from pentimento.editors.instructedit import InstructEdit
@@ -13,27 +11,14 @@ from pentimento.editors.ratios import at_ratios
 from pentimento.editors.trajectories import RECENT, Recent, Start, digest
 from pentimento.errors import NothingFound, PlanError
 from pentimento.values import Plan, Request
-from toy import ToyAutoencoder, ToyDiffusion, ToyPack, ToyPlanner, ToySegmenter, toy_mask, toy_picture
+from toy import Listening, ToyDiffusion, ToyPack, ToyPlanner, ToySegmenter, pack_with, toy_mask, toy_picture
 
 PLAN = Plan(find=("dog",), before="photo of a dog", after="photo of a cat", kind="replace")
 WORDS = "Change the dog to a cat"
 
 
-@dataclass(frozen=True)
-class Listening(ToyAutoencoder):
-    """Keeps the latents that it was given to decode."""
-
-    heard: list[Tensor] = field(default_factory=list)
-
-    def decode(self, latents: Tensor) -> Tensor:
-        self.heard.append(latents)
-        return super().decode(latents)
-
-
 def pack_of(model: ToyDiffusion, **parts: Any) -> ToyPack:
-    pack = ToyPack(**parts)
-    pack.__dict__["text_to_image"] = model  # where cached_property keeps it
-    return pack
+    return pack_with("text_to_image", model, **parts)
 
 
 def test_ratio_zero_returns_the_input() -> None:

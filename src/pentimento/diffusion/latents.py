@@ -12,6 +12,9 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from ..errors import RequestError
+from ..images import MAX_MEGAPIXELS
+
 
 @dataclass(frozen=True)
 class View:
@@ -31,7 +34,8 @@ def choose_view(mask: np.ndarray, size: int, context: float, closest: float = 1.
 
     `context` is the margin on each side, as a fraction of the mask's longer side. A view has at least `closest` of the
     model's pixels on a side unless the picture has fewer: at 1 nothing is blown up without need, below it a small mask
-    is seen closely. Raises: nothing; an empty mask is whole.
+    is seen closely. An empty mask is whole.
+    Raises: RequestError for a square that is larger than pictures may be, and than twice this one.
     """
     height, width = mask.shape
     rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
@@ -39,6 +43,11 @@ def choose_view(mask: np.ndarray, size: int, context: float, closest: float = 1.
         rows, columns = np.arange(height), np.arange(width)
     extent = max(rows[-1] - rows[0], columns[-1] - columns[0]) + 1
     side = min(max(round(extent * (1 + 2 * context)), round(closest * size), 1), max(height, width))
+    if side**2 > max(MAX_MEGAPIXELS * 1e6, 2 * width * height):
+        raise RequestError(
+            f"the picture, {width}x{height} pixels, is too long for its width: models look at squares, here of "
+            f"{side}x{side} pixels; crop the picture, or give a mask of a smaller part"
+        )
     return View(_start(columns, side, width), _start(rows, side, height), side, size)
 
 

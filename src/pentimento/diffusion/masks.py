@@ -11,6 +11,7 @@ from PIL import Image
 from torch import Tensor
 from torch.nn import functional as F
 
+from ..errors import RequestError
 from .latents import View, overlap, seen
 
 ToGrid = Literal["area", "nearest"]
@@ -22,8 +23,14 @@ def latent_mask(mask: np.ndarray, view: View, factor: int, to_grid: ToGrid = "ar
     "area" takes every cell that a masked pixel touches, so thin parts stay; "nearest" looks at cell centres only, as
     the authors' code does, and loses them. Then it grows by so many cells to all sides: a new thing seldom has the
     outline of the old one.
+    Raises: RequestError when nothing of the mask is left on the grid.
     """
     grid = _on_grid(mask, view, factor, to_grid)
+    if not grid.any():
+        raise RequestError(
+            f"the mask is too thin: it holds no centre of a latent cell, and mask_to_grid={to_grid} looks at nothing "
+            "else; set mask_to_grid=area, or give a larger mask"
+        )
     if not grow:
         return grid
     return F.max_pool2d(grid.float(), 2 * grow + 1, stride=1, padding=grow) > 0
@@ -35,10 +42,14 @@ def _on_grid(mask: np.ndarray, view: View, factor: int, to_grid: ToGrid) -> Tens
     if to_grid == "nearest":
         centres = (2 * torch.arange(cells) + 1) * pixels // (2 * cells)
         return (part[centres][:, centres] > 0)[None, None]
-    cell, pixel = torch.arange(cells)[:, None], torch.arange(pixels)[None]
-    touches = ((pixel + 1) * cells > cell * pixels) & (pixel * cells < (cell + 1) * pixels)  # (cells, pixels)
-    touches = touches.float()
+    touches = touching(cells, pixels)
     return (touches @ part @ touches.T > 0)[None, None]
+
+
+def touching(cells: int, pixels: int) -> Tensor:
+    """1 where a pixel touches a cell of the latent grid, along one side of a view: (cells, pixels)."""
+    cell, pixel = torch.arange(cells)[:, None], torch.arange(pixels)[None]
+    return (((pixel + 1) * cells > cell * pixels) & (pixel * cells < (cell + 1) * pixels)).float()
 
 
 def blend(mask: Tensor, y: Tensor, x: Tensor) -> Tensor:

@@ -1,6 +1,6 @@
 """Noise levels: how much of the signal is left at each of the steps that a sampler takes.
 
-A *level* is a number of sampling steps away from the clean latent: level 0 is the clean end, level n pure noise.
+A *level* is a number of sampling steps away from the clean latent: level 0 is the clean end, level n the noisiest.
 `alphas` are the cumulative products (alpha_t of InstructEdit Eq. 2, "alphas_cumprod" in checkpoints).
 """
 
@@ -32,7 +32,9 @@ def levels(alphas_cumprod: Tensor, steps: int, steps_offset: int = 1) -> Levels:
     """The levels of DDIM with `steps` steps, spaced as Stable Diffusion's own DDIM does ("leading").
 
     Level i > 0 stands at timestep (i - 1) * (T // steps) + steps_offset; level 0 at timestep 0, because these
-    checkpoints say set_alpha_to_one False: their final alpha is alphas_cumprod[0], not 1.
+    checkpoints say set_alpha_to_one False: their final alpha is alphas_cumprod[0], not 1. The noisiest level is
+    not always pure noise: of T = 1000 it is 981 for 50 steps, 951 for 20, 501 for 2, 1 for 1, and as T // steps is
+    rounded down, 501 for 501.
     Raises: RequestError when steps is not in [1, T].
     """
     total = len(alphas_cumprod)

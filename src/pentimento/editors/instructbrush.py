@@ -19,7 +19,11 @@ from .requests import Watch, unwatched
 
 
 class InstructBrush(Confined):
-    """Applies a learned instruction to a picture. Guidance scales are those that it was learned for."""
+    """Applies a learned instruction to a picture.
+
+    The guidance scales and the latents' scale belong to what was learned, `Learned.scales`: studio and cli take them
+    from there, whoever makes this editor has to give them.
+    """
 
     needs: ClassVar[frozenset[str]] = frozenset({"learned"})
     works_from: ClassVar[frozenset[str]] = frozenset()

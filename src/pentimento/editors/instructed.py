@@ -18,7 +18,7 @@ from ..diffusion.samplers import euler_ancestral
 from ..errors import RequestError
 from ..roles import Diffusion
 from ..values import Learned, Request, Result
-from .masked import Placing, finished
+from .masked import Placing, finished, on_grid
 from .requests import Watch, mask_of, picture_of
 
 ImageLatents = Literal["scaled", "unscaled"]
@@ -85,6 +85,7 @@ def edits_read(
     began = perf_counter()
     region = mask if mask is not None else np.ones((picture.height, picture.width), dtype=bool)
     view = choose_view(region, model.size, settings.context, settings.closest)
+    grid = on_grid(mask, view, model, settings)
     text, null = model.encode_text([instruction, ""]).split(1)  # (1, tokens, d) each
     text = moved_back(text, free)
     image = model.autoencoder.encode(look(picture, view)).float()  # (1, c, g, g)
@@ -107,7 +108,7 @@ def edits_read(
     results = []
     for seed, latents in zip(seeds, x0.split(1), strict=True):
         decoded = put_back(model.autoencoder.decode(latents), view, picture)
-        step = finished(decoded, picture, view, mask, model, settings)
+        step = finished(decoded, picture, view, mask, grid, settings)
         record: dict[str, Any] = {
             "method": method,
             "settings": settings.model_dump(mode="json", exclude={"pack"}),

@@ -32,7 +32,7 @@ class InstructEdit(Confined):
     works_from: ClassVar[frozenset[str]] = frozenset({"plan", "mask"})
 
     pack: Annotated[Pack, SkipValidation] = Field(repr=False)
-    steps: Steps = Field(50, description="DDIM steps over the whole schedule")
+    steps: Steps = Field(50, description="DDIM steps")
     ratio: EncodingRatio = Field(0.5, description="encoding ratio r: how far the picture is turned into noise")
     guidance: GuidanceScale = Field(7.5, description="guidance scale towards the caption after the edit")
     inversion_timestep: InversionTimestep = Field(

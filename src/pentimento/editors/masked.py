@@ -148,11 +148,25 @@ def varied(trajectory: Trajectory, level: int, alpha: Tensor, share: float, seed
     return alpha.sqrt() * x0 + (1 - alpha).sqrt() * ((1 - share**2) ** 0.5 * eps + share * fresh)
 
 
+def on_grid(mask: np.ndarray | None, view: View, model: Coded, settings: Paste) -> Tensor | None:
+    """The mask on the latent grid of the view, bool (1, 1, g, g), None when there is none.
+
+    Raises: RequestError when nothing of the mask is left: hence before the model starts.
+    """
+    if mask is None:
+        return None
+    return latent_mask(mask, view, model.autoencoder.factor, settings.mask_to_grid, settings.grow)
+
+
 def finished(
-    decoded: Image.Image, picture: Image.Image, view: View, mask: np.ndarray | None, model: Coded, settings: Paste
+    decoded: Image.Image,
+    picture: Image.Image,
+    view: View,
+    mask: np.ndarray | None,
+    grid: Tensor | None,
+    settings: Paste,
 ) -> Step:
     """A whole picture from the decoder, confined to the mask when there is one (mask-free methods)."""
-    if mask is None:
+    if grid is None:
         return Step(decoded, decoded, None)
-    grid = latent_mask(mask, view, model.autoencoder.factor, settings.mask_to_grid, settings.grow)
     return Step(decoded, composite(decoded, picture, opacity(grid, view, settings.feather), view), mask)

@@ -23,7 +23,7 @@ from ..roles import Diffusion, Pack
 from ..settings import Fraction, GuidanceScale, Steps
 from ..values import Plan, Request, Result
 from .confined import Confined
-from .masked import finished, inverted
+from .masked import finished, inverted, on_grid
 from .planned import Description, Step, everywhere, one_after_the_other
 from .requests import Watch, unwatched
 from .trajectories import Recent, Start, digest
@@ -31,8 +31,8 @@ from .trajectories import Recent, Start, digest
 
 @dataclass(frozen=True)
 class Path:
-    """A picture's guided path from pure noise, by level 1..n at index level - 1: the empty-text states (1, tokens, d)
-    and the noise that was predicted with them (1, c, g, g); `top` is x_T."""
+    """A picture's guided path from the noisiest level, by level 1..n at index level - 1: the empty-text states
+    (1, tokens, d) and the noise that was predicted with them (1, c, g, g); `top` is x_T."""
 
     top: Tensor
     nulls: tuple[Tensor, ...]
@@ -56,20 +56,20 @@ PATHS: Recent[Optimised, Path] = Recent()
 class MDP(Confined):
     """Edits the whole picture from one caption to another. Deterministic: all seeds give the same picture.
 
-    In the window of steps, counted from pure noise, the picture's own noise predictions are followed; outside it those
-    for the caption after.
+    In the window of steps, counted from the noisiest, the picture's own noise predictions are followed; outside it
+    those for the caption after.
     """
 
     needs: ClassVar[frozenset[str]] = frozenset({"instruction"})
     works_from: ClassVar[frozenset[str]] = frozenset({"plan"})
 
     pack: Annotated[Pack, SkipValidation] = Field(repr=False)
-    steps: Steps = Field(50, description="DDIM steps over the whole schedule")
+    steps: Steps = Field(50, description="DDIM steps")
     guidance: GuidanceScale = Field(7.5, description="guidance scale, of the picture's path and of the edit")
     window_start: Fraction = Field(0.0, description="where the window begins, as a share of the steps from noise")
     window_end: Fraction = Field(0.5, description="where the window ends; more keeps more of the picture")
     inner_steps: int = Field(10, ge=0, le=1000, description="most Adam steps for each step's empty-text embedding")
-    inner_rate: float = Field(0.01, gt=0, le=1, description="their learning rate at pure noise; it falls from there")
+    inner_rate: float = Field(0.01, gt=0, le=1, description="their learning rate at the first step; it falls to half")
     inversion_timestep: InversionTimestep = Field(
         "source", description="timestep at which the inversion asks for eps: source, or destination"
     )
@@ -96,6 +96,7 @@ class MDP(Confined):
             view = choose_view(
                 mask if mask is not None else everywhere(picture), model.size, self.context, self.closest
             )
+            grid = on_grid(mask, view, model, self)
             path = self.path(model, look(picture, view), plan.before, steps, watch)
             y = path.top
             for done, level in enumerate(range(steps.steps, 0, -1)):
@@ -106,7 +107,7 @@ class MDP(Confined):
                 y = ddim_step(y, eps, steps.alphas[level], steps.alphas[level - 1])
                 watch("edit", done + 1, steps.steps)
             decoded = put_back(model.autoencoder.decode(y), view, picture)
-            return finished(decoded, picture, view, mask, model, self)
+            return finished(decoded, picture, view, mask, grid, self)
 
         return one_after_the_other(self, "mdp", request, watch, carry)
 
@@ -144,9 +145,10 @@ def null_text(
 ) -> Path:
     """Empty-text embeddings with which the guided path retraces `trajectory` (null-text inversion, its Algorithm 1).
 
-    Each step begins with the embedding of the step before it. The first learning rate (0.01), its fall by 1 % each step
-    and the growing bound on the squared error at which the optimisation stops early are those of the authors' code. The
-    bound is for latents scaled to a deviation of about 1; the rate is in units of text states, which differ by encoder.
+    Each step begins with the embedding of the step before it. The first learning rate (0.01), its fall and the growing
+    bound on the squared error at which the optimisation stops early are those of the authors' code. There the rate
+    falls by 1 % each step, of 50; here, of any number, it comes down to half as well. The bound is for latents scaled
+    to a deviation of about 1; the rate is in units of text states, which differ by encoder.
     """
     n = steps.steps
     x = trajectory.latents[n]
@@ -156,7 +158,7 @@ def null_text(
         t, a, a_next = steps.times[level].expand(1), steps.alphas[level], steps.alphas[level - 1]
         conditional = model.denoise(x, t, text)
         null = null.detach().clone().requires_grad_()
-        optimizer = torch.optim.Adam([null], lr=inner_rate * max(0.0, 1 - done / 100))
+        optimizer = torch.optim.Adam([null], lr=inner_rate * (1 - done / (2 * n)))
         for _ in range(inner_steps):
             with torch.enable_grad():
                 eps = _mixed(conditional, model.denoise(x, t, null), guidance)

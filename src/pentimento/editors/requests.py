@@ -20,9 +20,19 @@ def unwatched(doing: str, done: int, total: int) -> None:
 def picture_of(request: Request) -> Image.Image:
     """The request's picture, upright and in RGB.
 
-    Raises: RequestError when it is below 8x8 pixels or in a mode that has no way to RGB.
+    Raises: RequestError when it is below 8x8 pixels or in a mode that has no way to RGB, and for a seed that is none.
     """
+    check_seed(request.seed)
     return from_pil(request.image).image
+
+
+def check_seed(seed: int) -> None:
+    """Refuse what starts no random generator.
+
+    Raises: RequestError when the seed is no whole number in [0, 2**63 - 1].
+    """
+    if not isinstance(seed, int | np.integer) or not 0 <= seed < 2**63:
+        raise RequestError(f"the seed is {seed!r}: wanted a whole number in [0, {2**63 - 1}]")
 
 
 def mask_of(request: Request, picture: Image.Image) -> np.ndarray | None:

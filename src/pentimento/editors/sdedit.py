@@ -20,7 +20,7 @@ from ..roles import Pack
 from ..settings import EncodingRatio, GuidanceScale, Steps
 from ..values import Plan, Request, Result
 from .confined import Confined
-from .masked import finished
+from .masked import finished, on_grid
 from .planned import Description, Step, everywhere, one_after_the_other
 from .requests import Watch, unwatched
 
@@ -33,7 +33,7 @@ class SDEdit(Confined):
     works_from: ClassVar[frozenset[str]] = frozenset({"plan"})
 
     pack: Annotated[Pack, SkipValidation] = Field(repr=False)
-    steps: Steps = Field(50, description="DDIM steps over the whole schedule")
+    steps: Steps = Field(50, description="DDIM steps")
     strength: EncodingRatio = Field(0.6, description="noise level t0 that the picture is brought to; more changes more")
     guidance: GuidanceScale = Field(7.5, description="guidance scale towards the caption after the edit")
     description: Description = Field("unclear", description="when the captioner describes the picture to the planner")
@@ -55,6 +55,7 @@ class SDEdit(Confined):
             view = choose_view(
                 mask if mask is not None else everywhere(picture), model.size, self.context, self.closest
             )
+            grid = on_grid(mask, view, model, self)
             x0 = model.autoencoder.encode(look(picture, view)).float()
             noise = draw_noise(x0, torch.Generator().manual_seed(request.seed))
             x_k = q_sample(x0, noise, steps.times[k : k + 1], model.alphas_cumprod)
@@ -66,6 +67,6 @@ class SDEdit(Confined):
             with model.same_texts():
                 y0 = ddim_sample(classifier_free(model.denoise, after, null, self.guidance), x_k, steps, k, stepped)
             decoded = put_back(model.autoencoder.decode(y0), view, picture)
-            return finished(decoded, picture, view, mask, model, self)
+            return finished(decoded, picture, view, mask, grid, self)
 
         return one_after_the_other(self, "sdedit", request, watch, carry)

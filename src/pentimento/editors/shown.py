@@ -20,7 +20,7 @@ from ..images import from_pil
 from ..language.unify import unifier_of
 from ..roles import InContext, Pack
 from ..values import Request, Result
-from .masked import Placing, finished
+from .masked import Placing, finished, on_grid
 from .planned import everywhere
 from .requests import Watch, mask_of, picture_of
 
@@ -99,6 +99,7 @@ def edit_shown(
     view = choose_view(
         mask if mask is not None else everywhere(picture), model.size, settings.context, settings.closest
     )
+    grid = on_grid(mask, view, model, settings)
     prompt = prompt_of(look(picture, view), asked.example, settings, model.size)
     text, null = model.encode_text([words, ""]).split(1)  # (1, tokens, d) each
     side = model.canvas * model.size // model.autoencoder.factor
@@ -118,7 +119,7 @@ def edit_shown(
         x0 = euler_ancestral_sample(noise, like, model.alphas_cumprod, settings.steps, generator, stepped)
     answer = quadrants(x0).answer if model.canvas == 2 else x0  # (1, c, g, g)
     decoded = put_back(model.autoencoder.decode(answer), view, picture)
-    step = finished(decoded, picture, view, mask, model, settings)
+    step = finished(decoded, picture, view, mask, grid, settings)
     record: dict[str, Any] = {
         "method": method,
         "settings": settings.model_dump(mode="json", exclude={"pack"}),
@@ -147,7 +148,7 @@ def below_grey(noise: Noise, model: InContext, drawn: Tensor) -> Noise:
 def prompt_of(query: Tensor, example: tuple[Image.Image, ...], settings: Placing, size: int) -> Quadrants:
     """The visual prompt of a query (1, 3, size, size): the example's whole pictures, grey where there is none.
 
-    Raises: nothing; the answer's place is grey.
+    The answer's place is grey. Raises: RequestError for an example that is too long for its width.
     """
     grey = torch.zeros_like(query)
     views = [choose_view(everywhere(shown), size, settings.context, settings.closest) for shown in example]
