@@ -261,6 +261,21 @@ def test_an_unknown_pack_is_refused(photo: Path, monkeypatch: pytest.MonkeyPatch
     assert "nowhere" in refused(Outcome(2, said.out, said.err))
 
 
+def test_a_picture_that_is_not_there_is_no_instruction(run: Any, tmp_path: Path) -> None:
+    plan = tmp_path / "plan.json"
+    plan.write_text(run("plan", TIGER, "--json").out)
+    for words in (["absent.png"], ["in.png", "absent.jpg"]):
+        outcome = run("edit", *words, "--plan", str(plan), "-o", "results")
+        assert outcome.status == 2 and f"{words[-1]}: there is no such" in outcome.err, outcome.err
+
+
+def test_a_plan_is_refused_by_methods_that_use_none(run: Any, tmp_path: Path) -> None:
+    plan = tmp_path / "plan.json"
+    plan.write_text(run("plan", TIGER, "--json").out)
+    words = "edit", "in.png", TIGER, "--plan", str(plan), "--method", "instructpix2pix", "-o", "out.png"
+    assert "works from no plan" in refused(run(*words))
+
+
 def test_a_file_in_the_place_of_the_instruction_is_refused(run: Any) -> None:
     Path("learned.safetensors").write_text("not safetensors")
     for words in (["in.png", "in.png"], ["in.png", "learned.safetensors"], ["in.png"]):

@@ -658,15 +658,18 @@ def split_words(words: Sequence[str], wordless: bool) -> tuple[list[Path], str]:
     Raises:
         RequestError: a picture or the instruction is missing.
     """
-    if wordless and os.path.exists(words[-1]):
+    from .images import SUFFIXES
+
+    last = words[-1]
+    if wordless and (len(words) == 1 or os.path.exists(last) or last.lower().endswith(SUFFIXES)):
         return [Path(word) for word in words], ""
     if len(words) < 2:
         raise RequestError(
             'give at least one picture and then the instruction: pentimento edit in.png "..." -o out.png'
         )
-    if os.path.isfile(words[-1]):
-        raise RequestError(f"{words[-1]}: is a file where the instruction was expected; put words in quotes at the end")
-    return [Path(word) for word in words[:-1]], words[-1]
+    if os.path.isfile(last):
+        raise RequestError(f"{last}: is a file where the instruction was expected; put words in quotes at the end")
+    return [Path(word) for word in words[:-1]], last
 
 
 def gather(paths: Sequence[Path]) -> list[Path]:

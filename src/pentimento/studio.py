@@ -287,8 +287,8 @@ def variants(
 
     began = perf_counter()
     works_from = EDITORS[method].works_from
-    if "plan" not in works_from:
-        plans = ()
+    if plans and "plan" not in works_from:
+        raise RequestError(f"{method} works from no plan: leave it out, or take another method")
     if not plans:
         if instruction or not (learned or example):
             check_instruction(instruction)
