@@ -37,8 +37,6 @@ Margin = Annotated[float, Field(ge=0, le=8, allow_inf_nan=False)]
 """Room around a mask, in its longer sides."""
 Closeness = Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)]
 """The least side of a view, as a share of the model's own size; below 1 a small part is scaled up."""
-Seed = Annotated[int, Field(ge=0, le=2**63 - 1)]
-"""Start of a random generator."""
 
 
 class Settings(BaseModel):
