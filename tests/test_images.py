@@ -296,3 +296,27 @@ def test_a_sheet_shows_every_panel() -> None:
     picture = Image.fromarray(gradient())
     sheet = images.side_by_side([("before", picture), ("plan", "find: cat\nafter: " + "tiger " * 30)], height=200)
     assert sheet.height > 200 and sheet.width > 200 * 20 / 12 + 200
+
+
+def test_grey_levels_of_sixteen_bits_keep_them_beside_a_transparent_one(tmp_path: Path) -> None:
+    levels = np.linspace(0, 65535, 64 * 64).astype(np.uint16).reshape(64, 64)
+    Image.fromarray(levels).save(tmp_path / "plain.png")
+    Image.fromarray(levels).save(tmp_path / "holed.png", transparency=int(levels[5, 5]))
+    plain, holed = (images.open_picture(tmp_path / f"{name}.png") for name in ("plain", "holed"))
+    assert (np.asarray(plain.image) == np.asarray(holed.image)).all() and plain.alpha is None
+    assert (np.asarray(holed.alpha) == np.where(levels == levels[5, 5], 0, 255)).all()
+
+
+def test_a_mask_may_be_as_large_as_its_picture(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    Image.new("L", (64, 64), 255).save(tmp_path / "mask.png")
+    monkeypatch.setattr(images, "MAX_MEGAPIXELS", 0.001)
+    assert images.open_mask(tmp_path / "mask.png", (64, 64)).all()
+
+
+def test_what_pillow_refuses_is_not_mended_by_a_higher_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    Image.new("L", (64, 64)).save(tmp_path / "large.png")
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
+    with pytest.raises(RequestError, match="too large for Pillow"):
+        images.open_picture(tmp_path / "large.png", 300)
+    with pytest.raises(RequestError, match="more than 0.0001 megapixels"):
+        images.open_picture(tmp_path / "large.png", 0.0001)

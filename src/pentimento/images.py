@@ -72,8 +72,10 @@ def open_picture(path: str | os.PathLike[str], max_megapixels: float = MAX_MEGAP
         raise RequestError(
             f"{name}: is no picture that can be read; wanted PNG, JPEG, WebP, GIF, BMP or TIFF"
         ) from None
-    except Image.DecompressionBombError:
-        raise RequestError(_too_large(name, max_megapixels)) from None
+    except Image.DecompressionBombError as error:
+        above = max_megapixels * 1e6 > 2 * (Image.MAX_IMAGE_PIXELS or 0)  # where Pillow itself gives up
+        said = f"{name}: is too large for Pillow ({error}); make it smaller"
+        raise RequestError(said if above else _too_large(name, max_megapixels)) from None
     except _DECODING as error:
         reason = " ".join(str(error).split())
         raise RequestError(f"{name}: the picture is broken or cut off ({reason}); save it again") from None
@@ -103,10 +105,13 @@ def from_pil(image: Image.Image, name: str = "the picture") -> Picture:
     except _DECODING:
         notes.append("its EXIF data cannot be read and was left aside")
     alpha = None
-    if image.has_transparency_data:
+    deep = image.mode in ("I", "F") or image.mode.startswith("I;")
+    if image.has_transparency_data and deep:
+        alpha = Image.fromarray(np.where(np.asarray(image) == image.info["transparency"], 0, 255).astype(np.uint8))
+    elif image.has_transparency_data:
         image = image.convert("RGBA")
         alpha = image.getchannel("A")
-    if image.mode in ("I", "F") or image.mode.startswith("I;"):
+    if deep:
         image = _eight_bits(image)
         notes.append(f"16 or more bits a pixel ({mode}) were brought to 8")
     if icc is not None and icc[16:20] != b"RGB ":
@@ -128,7 +133,7 @@ def open_mask(path: str | os.PathLike[str], size: tuple[int, int]) -> np.ndarray
     Raises:
         RequestError: no readable picture, another size, or nothing in it is white.
     """
-    picture = open_picture(path)
+    picture = open_picture(path, max(MAX_MEGAPIXELS, size[0] * size[1] / 1e6))
     if picture.image.size != size:
         given = f"{picture.image.width}x{picture.image.height}"
         raise RequestError(f"{os.fspath(path)}: the mask is {given} pixels, the picture {size[0]}x{size[1]}; resize it")
@@ -250,7 +255,7 @@ def read_record(path: str | os.PathLike[str]) -> dict[str, Any]:
         RequestError: no readable picture, or one without a record.
     """
     name = os.fspath(path)
-    open_picture(name)  # for its refusals
+    open_picture(name, float("inf"))  # for its refusals
     with Image.open(name) as image:
         image.load()  # text chunks may follow the pixels
         text = image.info.get(RECORD_KEY)

@@ -401,7 +401,7 @@ def again(
             named = record.input or "a picture that came from no file"
             raise RequestError(f"{os.fspath(result)}: its input was {named}, which is not there; name it with --image")
         picture = record.input
-    opened = _opened(picture)
+    opened = open_picture(picture, float("inf")) if isinstance(picture, str | os.PathLike) else _opened(picture)
     if opened.pixel_hash != record.input_pixels_sha256:
         raise RequestError(
             f"{opened.path or 'the picture'}: is not the picture that {os.fspath(result)} was made from "
