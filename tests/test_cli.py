@@ -360,10 +360,14 @@ def test_methods_that_take_an_example_need_none(run: Any) -> None:
 def test_an_edit_by_example_is_repeated_as_long_as_its_example_is_there(run: Any, pair: tuple[str, str]) -> None:
     run("edit", "in.png", "--example", *pair, "--seed", "3", "-o", "made.png")
     assert run("again", "made.png").out == "identical to made.png\n"
-    toy_picture(60, 30, seed=9).save("after.png")
-    assert "other pictures in before.png and after.png" in refused(run("again", "made.png"))
-    Path("after.png").unlink()
+    Path("after.png").rename("moved.png")
     assert "its example was after.png, which is not there" in refused(run("again", "made.png"))
+    assert run("again", "made.png", "--example", "before.png", "moved.png").out == "identical to made.png\n"
+    over = run("again", "made.png", "--example", "before.png", "moved.png", "-o", "moved.png")
+    assert "would overwrite an input" in refused(over)
+    assert "made without a learned instruction" in refused(run("again", "made.png", "--learned", "moved.png"))
+    toy_picture(60, 30, seed=9).save("after.png")
+    assert "other pictures than before.png and after.png" in refused(run("again", "made.png"))
 
 
 @pytest.mark.parametrize(

@@ -306,6 +306,10 @@ def mask(
 def again(
     result: Annotated[Path, typer.Argument(metavar="RESULT", help="A PNG that 'pentimento edit' wrote.")],
     image: Annotated[Path | None, typer.Option(help="The input, when it no longer lies where it was.")] = None,
+    learned: Annotated[Path | None, typer.Option(help="The learned instruction, when it lies elsewhere now.")] = None,
+    example: Annotated[
+        tuple[Path, Path] | None, typer.Option(metavar="BEFORE AFTER", help="The example, when it lies elsewhere now.")
+    ] = None,
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Where to save the repeated result.")] = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -315,9 +319,10 @@ def again(
     if output:
         images.check_writable(output)
         record = studio.record_of(result)
-        images.refuse_overwriting([output], [path for path in (result, image or record.input, *record.example) if path])
+        read = (result, image or record.input, learned or record.learned, *(example or record.example))
+        images.refuse_overwriting([output], [path for path in read if path])
     with progress() as watch:
-        edited, identical = studio.again(result, image, watch)
+        edited, identical = studio.again(result, image, watch, learned, example)
     if output:
         studio.save(edited, output)
     fields = {"result": str(result), "output": str(output) if output else None, "identical": identical}

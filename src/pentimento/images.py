@@ -232,9 +232,9 @@ def save_picture(
     chunks = PngImagePlugin.PngInfo()
     if record is not None:
         chunks.add_text(RECORD_KEY, json.dumps(record))  # json escapes to ASCII, which a tEXt chunk can hold
-    target = Path(path)
-    handle, temporary = tempfile.mkstemp(prefix=".", suffix=".part", dir=target.parent)
+    target, temporary = Path(path), ""
     try:
+        handle, temporary = tempfile.mkstemp(prefix=".", suffix=".part", dir=target.parent)
         with os.fdopen(handle, "wb") as file:
             image.save(file, "PNG", pnginfo=chunks, icc_profile=icc)
             file.flush()

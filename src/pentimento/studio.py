@@ -389,11 +389,16 @@ def again(
     result: str | os.PathLike[str],
     picture: str | os.PathLike[str] | Image.Image | Picture | None = None,
     watch: Watch = quiet,
+    learned: str | os.PathLike[str] | None = None,
+    example: tuple[str | os.PathLike[str], str | os.PathLike[str]] | None = None,
 ) -> tuple[Edited, bool]:
     """The edit in a result's record, done once more, and whether every pixel is the same as in the result.
 
+    The picture, the learned instruction and the example (before, after) lie where the record says unless they are given.
+
     Raises:
-        RequestError: no record; the input is gone or is another picture; the pack has changed.
+        RequestError: no record; the input, the learned instruction or the example is gone or is another one; one is
+            given that the record knows nothing of; the pack has changed.
     """
     record = record_of(result)
     if picture is None:
@@ -414,37 +419,65 @@ def again(
             f"(its hash begins {record.pack_hash[:12]}, here {studio.pack.hash[:12]}); open that version"
         )
     editor = make_editor(studio, record.method, record.settings)
-    learned = open_learned(record.learned) if record.learned else None
-    if learned is not None and learned.sha256 != record.learned_sha256:
-        raise RequestError(
-            f"{os.fspath(result)}: was made with another version of {record.learned} (its sha256 begins "
-            f"{record.learned_sha256[:12]}, here {learned.sha256[:12]}); bring that file back"
-        )
     edited = next(
         variants(
             studio, editor, record.method, opened, record.instruction, (record.seed,),
-            unpack_mask(record.mask), record.plans, watch=watch, learned=learned, example=_example_of(record, result),
+            unpack_mask(record.mask), record.plans, watch=watch,
+            learned=_learned_of(record, result, learned), example=_example_of(record, result, example),
         )
     )  # fmt: skip
     return edited, _same_pixels(edited, open_picture(result, float("inf")))
 
 
-def _example_of(record: Record, result: str | os.PathLike[str]) -> Example | None:
-    """The example that a record names, None when it names none.
+def _learned_of(
+    record: Record, result: str | os.PathLike[str], moved: str | os.PathLike[str] | None
+) -> LearnedFile | None:
+    """The learned instruction that a record names, from where it lies now; None when it names none.
 
     Raises:
-        RequestError: it is gone, or holds other pictures.
+        RequestError: it is gone, or another one; or one was given though the record names none.
+    """
+    if not record.learned:
+        if moved is not None:
+            raise RequestError(f"{os.fspath(result)}: was made without a learned instruction; leave --learned away")
+        return None
+    if moved is None and not os.path.isfile(record.learned):
+        raise RequestError(
+            f"{os.fspath(result)}: its learned instruction was {record.learned}, which is not there; name it with --learned"
+        )
+    learned = open_learned(moved or record.learned)
+    if learned.sha256 != record.learned_sha256:
+        raise RequestError(
+            f"{os.fspath(result)}: was made with another version of {learned.path} (its sha256 begins "
+            f"{record.learned_sha256[:12]}, here {learned.sha256[:12]}); name that file with --learned"
+        )
+    return learned
+
+
+def _example_of(
+    record: Record,
+    result: str | os.PathLike[str],
+    moved: tuple[str | os.PathLike[str], str | os.PathLike[str]] | None,
+) -> Example | None:
+    """The example that a record names, from where it lies now; None when it names none.
+
+    Raises:
+        RequestError: it is gone, or holds other pictures; or one was given though the record names none.
     """
     if not record.example:
+        if moved is not None:
+            raise RequestError(f"{os.fspath(result)}: was made without an example; leave --example away")
         return None
-    for path in record.example:
+    for path in () if moved else record.example:
         if not os.path.isfile(path):
             named = path or "a picture that came from no file"
-            raise RequestError(f"{os.fspath(result)}: its example was {named}, which is not there; bring it back")
-    example = open_example(*record.example)
+            raise RequestError(
+                f"{os.fspath(result)}: its example was {named}, which is not there; name both with --example"
+            )
+    example = open_example(*(moved or record.example))
     if example.sha256 != record.example_pixels_sha256:
         raise RequestError(
-            f"{os.fspath(result)}: was made with other pictures in {' and '.join(record.example)}; bring those back"
+            f"{os.fspath(result)}: was made with other pictures than {' and '.join(example.paths)}; name those with --example"
         )
     return example
 

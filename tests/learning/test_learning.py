@@ -279,6 +279,12 @@ def test_the_studio_learns_watches_applies_and_repeats(tmp_path: Path, monkeypat
     studio.save(edited, tmp_path / "out.png")
     _, same = studio.again(tmp_path / "out.png")
     assert same
+    moved = path.rename(tmp_path / "moved.safetensors")
+    with pytest.raises(RequestError, match="is not there; name it with --learned"):
+        studio.again(tmp_path / "out.png")
+    assert studio.again(tmp_path / "out.png", learned=moved)[1]
+    with pytest.raises(RequestError, match="was made without an example"):
+        studio.again(tmp_path / "out.png", learned=moved, example=(picture, picture))
     save_learned(toy_learned(), path)
     with pytest.raises(RequestError, match="another version of"):
         studio.again(tmp_path / "out.png")

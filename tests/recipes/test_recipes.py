@@ -13,7 +13,7 @@ from pentimento.bench.vision import named_nouns
 from pentimento.data import store
 from pentimento.data.scenes import draw_scene
 from pentimento.data.visual_prompts import Layout
-from pentimento.data.vocabulary import PLACES
+from pentimento.data.vocabulary import NOUNS, PLACES
 from pentimento.recipes import autoencoder, clip, inpaint, instruct, language, segmenter, text_to_image
 from pentimento.recipes.latents import edit_latents
 from pentimento.recipes.lessons import draw_lesson
@@ -174,9 +174,8 @@ def test_a_close_up_for_clip_shows_one_thing_and_its_hard_negative_names_another
     told = alone = 0
     for seed in range(40):
         scene = draw_scene(seed)
-        picture = np.zeros((128, 128, 3), np.uint8)
-        shown, text, wrong, noun = clip.of_one_thing(scene, picture, rng)
-        assert shown.shape == picture.shape and noun in {"", *(t.noun for t in scene.things)}
+        frame, text, wrong, noun = clip.of_one_thing(scene, rng)
+        assert 0.3 < frame.side <= 1 and noun in {"", *(t.noun for t in scene.things)}
         alone += bool(noun)
         there, other = (named_nouns(t) - {"painting"} for t in (text, wrong))  # a style is called so too
         told += bool(there)
@@ -187,23 +186,45 @@ def test_a_close_up_for_clip_shows_one_thing_and_its_hard_negative_names_another
 
 
 def test_the_same_caption_twice_in_a_batch_is_no_mistake() -> None:
-    def embedded(numbers: torch.Tensor) -> SimpleNamespace:
-        return SimpleNamespace(pooler_output=torch.eye(8)[numbers])
+    class Vision:
+        post_layernorm = torch.nn.Identity()
+
+        def __call__(self, pixel_values: torch.Tensor) -> SimpleNamespace:
+            states = torch.eye(8)[pixel_values[:, 0].flatten(1).long()]  # the picture's state, then its patches'
+            return SimpleNamespace(pooler_output=states[:, 0], last_hidden_state=states)
 
     sees_all = SimpleNamespace(
-        get_image_features=lambda pixel_values: embedded(pixel_values[:, 0, 0, 0].long()),
-        get_text_features=lambda input_ids: embedded(input_ids[:, 0]),
+        vision_model=Vision(), visual_projection=torch.nn.Identity(),
+        get_text_features=lambda input_ids: SimpleNamespace(pooler_output=torch.eye(8)[input_ids[:, 0]]),
         logit_scale=torch.tensor(4.0), config=SimpleNamespace(text_config=SimpleNamespace(eos_token_id=7)),
     )  # fmt: skip
     ids = torch.tensor([[1, 7], [1, 7], [2, 7]])
-    pixels = torch.zeros(3, 3, 2, 2) + torch.tensor([1.0, 1.0, 2.0])[:, None, None, None]
+    pixels = torch.tensor([[1.0, 1.0, 4.0], [1.0, 2.0, 1.0], [2.0, 3.0, 3.0]])[:, None, None].expand(3, 3, 1, 3)
     wrong, nouns = torch.tensor([[5, 7]] * 3), torch.tensor([[2, 7], [1, 7]])
+    nowhere = [[-1, -1]] * 3
 
-    def loss(shown: list[int]) -> torch.Tensor:
-        return clip.contrastive_loss(sees_all, clip.Batch(pixels, ids, wrong, torch.tensor(shown)), nouns)
+    def loss(shown: list[int], patches: list[list[int]] = nowhere, weight: float = 1) -> torch.Tensor:
+        batch = clip.Batch(pixels, ids, wrong, torch.tensor(shown), torch.tensor(patches))
+        return clip.contrastive_loss(sees_all, batch, nouns, weight)
 
     assert loss([-1, -1, -1]) < 1e-6  # the twin as a rival would cost log 2 for two of the three
     assert loss([1, -1, 0]) < 1e-6 and loss([0, -1, 0]) > 1  # the first picture shows the second noun
+    assert loss([-1, -1, -1], [[1, -1], [0, 1], [-1, -1]]) < 1e-6  # so do these patches
+    blind = [[1, -1], [0, 1], [-1, 1]]  # and a patch of the third picture looks like neither
+    once, twice = (loss([-1, -1, -1], blind, weight) for weight in (1, 2))
+    assert once > 0.1 and torch.isclose(twice, 2 * once) and loss([-1, -1, -1], blind, 0) < 1e-6
+
+
+def test_a_patch_shows_the_noun_that_owns_a_quarter_of_its_cells() -> None:
+    plan = np.zeros((16, 16), np.uint8)
+    cat, bus = (len(PLACES) + list(NOUNS).index(noun) for noun in ("cat", "bus"))
+    plan[0, 1] = cat  # one of the first patch's four cells
+    plan[2:4, 0:2] = cat
+    plan[2, 0] = bus
+    shown = clip.nouns_of_patches(plan, 8).reshape(8, 8)
+    assert shown[0, 0] == shown[1, 0] == list(NOUNS).index("cat")
+    assert (shown >= 0).sum() == 2
+    assert (clip.nouns_of_patches(plan, 4) >= 0).sum() == 1  # patches of 32 pixels: five of sixteen cells
 
 
 def test_texts_for_clip_are_cut_behind_their_ends_without_effect(folder: Path) -> None:

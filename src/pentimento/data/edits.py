@@ -3,7 +3,7 @@
 draw_edit(seed, split) -> Edit -> render_edit(edit, size) -> RenderedEdit
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -138,10 +138,9 @@ def draw_edit(
     `effects` is "all", "seen" (none of UNSEEN_EFFECTS) or "unseen" (only those).
     """
     rng = generator(split, seed, purpose=1)
-    weights = np.array([WEIGHTS[k] for k in kinds], dtype=float)
     for _ in range(10_000):
         scene = draw_scene(int(rng.integers(1 << 40)), split, families)
-        kind = str(rng.choice(list(kinds), p=weights / weights.sum()))
+        kind = _kind(rng, kinds)
         edit = _DRAW[kind](scene, kind, rng, split, families)
         if edit is None:
             continue
@@ -156,9 +155,13 @@ def draw_weighted_edit(
 ) -> Edit:
     """As `draw_edit`, for lessons: all kinds, as often as `WEIGHTS` says. There scene and kind are drawn anew until a
     scene allows its kind, and nine of ten allow no addition."""
-    weights = np.array([WEIGHTS[kind] for kind in KINDS], dtype=float)
-    kind = str(generator(split, seed, purpose=10).choice(list(KINDS), p=weights / weights.sum()))
-    return draw_edit(seed, split, (kind,), effects, families)
+    return draw_edit(seed, split, (_kind(generator(split, seed, purpose=10), KINDS),), effects, families)
+
+
+def _kind(rng: np.random.Generator, kinds: Sequence[str]) -> str:
+    """One of `kinds`, each as likely as `WEIGHTS` says."""
+    weights = np.array([WEIGHTS[kind] for kind in kinds], dtype=float)
+    return str(rng.choice(list(kinds), p=weights / weights.sum()))
 
 
 def _refer(scene: Scene, rng: np.random.Generator, singles: bool = False) -> Reference | None:

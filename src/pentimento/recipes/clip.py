@@ -1,7 +1,8 @@
 """The miniature's CLIP: contrastive over scenes and captions, with hard negatives (the scene made wrong in one thing).
 
 Whole captions teach places, lights and colours long before nouns: half of the pictures are close-ups of one thing,
-whose hard negatives name another noun, and every picture of one thing is asked which of all nouns it shows.
+whose hard negatives name another noun, and every picture of one thing is asked which of all nouns it shows. So is every
+patch that lies on a thing: a picture has one caption, but 64 patches.
 
 Its text tower is also the start of the U-Net's text encoder. Patch 16 rather than 8: four times as many pictures a
 second, and single objects span several patches.
@@ -9,6 +10,7 @@ second, and single objects span several patches.
 
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import torch
@@ -17,14 +19,15 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from ..data.captions import caption, hard_negative, training_caption, vocabulary
-from ..data.close_ups import close_up, frame_around, framed
+from ..data.close_ups import WHOLE, Frame, close_layout, close_up, frame_around, framed
 from ..data.scenes import Scene, draw_scene
 from ..data.store import scene_store
-from ..data.vocabulary import NOUNS
+from ..data.vocabulary import NOUNS, PLACES
 from ..language.lexicon import article
 from ..packs.pack import PHRASES
 from ..training import Job, TrainSettings, warm_start
 from .autoencoder import pictures
+from .layout import scene_layouts
 from .text import WIDTH, ids_of, text_config, tokenizer
 
 
@@ -38,22 +41,25 @@ class Settings(TrainSettings):
     cooldown: float = 0.4
     ema: float = Field(6_000, ge=0)
     weight_decay: float = 0.05
-    patch: int = Field(16, ge=4, description="side of a patch, pixels")
+    patch: Literal[8, 16, 32] = Field(16, description="side of a patch, pixels")
     layers: int = Field(6, ge=1, description="layers of the vision tower")
-    scenes: int = Field(12_000, ge=1, description="scenes to learn from")
+    scenes: int = Field(40_000, ge=1, description="scenes to learn from")
     close_ups: float = Field(0.5, ge=0, le=1, description="fraction of close-ups of one thing")
+    patches: float = Field(1.0, ge=0, description="weight of what single patches are asked")
     data: Path = Path("runs/data")
 
 
 @dataclass
 class Batch:
     """Pictures (b, 3, h, w) in [-1, 1], ids of their captions and of one hard negative each (b, tokens), and which of
-    NOUNS a picture shows (b,), -1 where it shows several things or none."""
+    NOUNS a picture shows (b,), -1 where it shows several things or none, and each of its patches (b, patches), -1 where
+    no thing is."""
 
     pixels: Tensor
     ids: Tensor
     negative: Tensor
     nouns: Tensor
+    patches: Tensor
 
 
 def model(settings: Settings, tokens: "object") -> nn.Module:
@@ -72,9 +78,9 @@ def model(settings: Settings, tokens: "object") -> nn.Module:
     return clip
 
 
-def of_one_thing(scene: Scene, picture: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, str, str, str]:
-    """A close-up of a thing with its caption, the same caption with a noun that the scene lacks, and the thing's own
-    noun; none where another thing is in the middle of it too."""
+def of_one_thing(scene: Scene, rng: np.random.Generator) -> tuple[Frame, str, str, str]:
+    """The frame of a close-up of a thing, its caption, the same caption with a noun that the scene lacks, and the
+    thing's own noun; none where another thing is in the middle of it too."""
     thing = scene.things[int(rng.integers(len(scene.things)))]
     frame = frame_around([thing], rng)
     alone = framed(replace(scene, things=(thing,)), frame)
@@ -84,14 +90,25 @@ def of_one_thing(scene: Scene, picture: np.ndarray, rng: np.random.Generator) ->
     other = replace(alone, things=tuple(replace(t, noun=noun) for t in alone.things))
     manner = int(rng.integers(1 << 32))
     text, wrong = (training_caption(s, np.random.default_rng(manner)) for s in (alone, other))
-    return close_up(picture, frame), text, wrong, "" if crowded else thing.noun
+    return frame, text, wrong, "" if crowded else thing.noun
 
 
-def contrastive_loss(clip: nn.Module, batch: Batch, nouns: Tensor) -> Tensor:
+def nouns_of_patches(plan: np.ndarray, across: int) -> np.ndarray:
+    """Which of NOUNS each of across x across patches shows, row by row: of those that own cells of the layout's first
+    plane (SIDE, SIDE) inside it the one with the most, if that is a quarter of them; else -1."""
+    each = len(plan) // across
+    cells = plan.reshape(across, each, across, each).transpose(0, 2, 1, 3).reshape(across * across, each * each)
+    counts = np.stack([(cells == len(PLACES) + number).sum(1) for number in range(len(NOUNS))], 1)
+    return np.where(counts.max(1) >= each * each / 4, counts.argmax(1), -1)
+
+
+def contrastive_loss(clip: nn.Module, batch: Batch, nouns: Tensor, patches: float) -> Tensor:
     """The symmetric InfoNCE; each picture sees its hard negative as one more caption, and none sees its own caption
     again as another picture's. Beside it, for pictures of one thing, the cross-entropy of its noun among all nouns, as
-    captions with the ids `nouns` (nouns, tokens): a batch of captions names few of them, and differs in much else."""
-    image = F.normalize(clip.get_image_features(pixel_values=batch.pixels).pooler_output.float(), dim=-1)
+    captions with the ids `nouns` (nouns, tokens): a batch of captions names few of them, and differs in much else. The
+    same, times `patches`, for the last states of patches that lie on a thing, read as the picture's own state is."""
+    seen = clip.vision_model(pixel_values=batch.pixels)
+    image = projected(clip, seen.pooler_output)
     text, negative = embedded(clip, torch.cat([batch.ids, batch.negative])).chunk(2)
     scale = clip.logit_scale.exp().clamp(max=100)
     twins = (batch.ids[:, None] == batch.ids).all(-1) & ~torch.eye(len(image), dtype=torch.bool, device=image.device)
@@ -99,11 +116,20 @@ def contrastive_loss(clip: nn.Module, batch: Batch, nouns: Tensor) -> Tensor:
     same = (batch.ids == batch.negative).all(1)
     hard = (scale * (image * negative).sum(-1)).masked_fill(same, -1e4)[:, None]
     target = torch.arange(len(image), device=image.device)
-    paired = (F.cross_entropy(torch.cat([logits, hard], 1), target) + F.cross_entropy(logits.T, target)) / 2
-    one = batch.nouns >= 0
-    if not one.any():
-        return paired
-    return paired + F.cross_entropy(scale * image[one] @ embedded(clip, nouns).T, batch.nouns[one])
+    loss = (F.cross_entropy(torch.cat([logits, hard], 1), target) + F.cross_entropy(logits.T, target)) / 2
+    named = embedded(clip, nouns)
+    one, on = batch.nouns >= 0, batch.patches >= 0
+    if one.any():
+        loss = loss + F.cross_entropy(scale * image[one] @ named.T, batch.nouns[one])
+    if patches and on.any():
+        states = clip.vision_model.post_layernorm(seen.last_hidden_state[:, 1:][on])
+        loss = loss + patches * F.cross_entropy(scale * projected(clip, states) @ named.T, batch.patches[on])
+    return loss
+
+
+def projected(clip: nn.Module, states: Tensor) -> Tensor:
+    """Normalised image embeddings (n, d) of states of the vision tower (n, width)."""
+    return F.normalize(clip.visual_projection(states).float(), dim=-1)
 
 
 def embedded(clip: nn.Module, ids: Tensor) -> Tensor:
@@ -119,18 +145,19 @@ def job(settings: Settings, pack_dir: Path) -> Job:
     tokens = tokenizer(pack_dir)
     clip = model(settings, tokens)
     warm_start(clip, pack_dir / "clip")
-    store = scene_store(settings.data, settings.scenes)
+    store, layouts = scene_store(settings.data, settings.scenes), scene_layouts(settings.data, settings.scenes)
     nouns = ids_of(tokens, [f"photo of {article(noun)}" for noun in NOUNS])
     numbers = {noun: number for number, noun in enumerate(NOUNS)}
 
     def batch(step: int, size: int) -> Batch:
         rng = np.random.default_rng([104, settings.seed, step])
         seeds = [int(s) for s in rng.integers(0, settings.scenes, size)]
-        seen, texts, wrong, shown = list[np.ndarray](), list[str](), list[str](), list[int]()
+        seen, texts, wrong, shown, on = list[np.ndarray](), list[str](), list[str](), list[int](), list[np.ndarray]()
         for s in seeds:
-            scene, picture = draw_scene(s), store[s]
+            scene, picture, frame = draw_scene(s), store[s], WHOLE
             if scene.things and rng.random() < settings.close_ups:
-                picture, text, other, noun = of_one_thing(scene, picture, rng)
+                frame, text, other, noun = of_one_thing(scene, rng)
+                picture = close_up(picture, frame)
             else:
                 text, other = hard_negative(scene, rng, training_caption if rng.random() < 0.4 else caption)
                 noun = scene.things[0].noun if len(scene.things) == 1 else ""
@@ -138,8 +165,10 @@ def job(settings: Settings, pack_dir: Path) -> Job:
             texts.append(text)
             wrong.append(other)
             shown.append(numbers.get(noun, -1))
+            on.append(nouns_of_patches(close_layout(layouts[s], frame)[0], 128 // settings.patch))
         said = ids_of(tokens, texts + wrong)
-        return Batch(pictures(seen), said[: len(seen)], said[len(seen) :], torch.tensor(shown))
+        patches = torch.from_numpy(np.stack(on))
+        return Batch(pictures(seen), said[: len(seen)], said[len(seen) :], torch.tensor(shown), patches)
 
     def export(ema: nn.Module, folder: Path) -> None:
         from transformers import CLIPImageProcessorPil
@@ -153,6 +182,6 @@ def job(settings: Settings, pack_dir: Path) -> Job:
         (folder / "clip" / PHRASES).write_text("\n".join(vocabulary()) + "\n", encoding="utf-8")
 
     def loss(net: nn.Module, batch: Batch, generator: torch.Generator) -> Tensor:
-        return contrastive_loss(net, batch, nouns.to(batch.ids.device))
+        return contrastive_loss(net, batch, nouns.to(batch.ids.device), settings.patches)
 
     return Job(model=clip, batch=batch, loss=loss, export=export)

@@ -6,6 +6,8 @@ world's ground truth in the place of another model's features). The head is used
 """
 
 from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,7 +15,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..data.portraits import FILLINGS, Composition, Layer
-from ..data.scenes import Scene, render
+from ..data.scenes import WORLD_VERSION, Scene, draw_scene, render
+from ..data.store import Store, stored
 from ..data.vocabulary import COLOURS, MATERIALS, NOUNS, PLACES, SEASONS, STYLES, TIMES, WEATHERS
 
 SIDE = 16  # cells
@@ -39,6 +42,15 @@ def layout(scene: Scene) -> np.ndarray:
     plan[2], plan[3] = TIMES.index(scene.time), WEATHERS.index(scene.weather)
     plan[4], plan[5] = SEASONS.index(scene.season), STYLES.index(scene.style)
     return plan
+
+
+def scene_layouts(data: Path, count: int, split: str = "train") -> Store:
+    """The layouts of the first `count` scenes of a split, uint8 (planes, SIDE, SIDE) each."""
+    return stored(data, f"scene-layouts-v{WORLD_VERSION}-{split}-{SIDE}", partial(_layout, split=split), count)
+
+
+def _layout(seed: int, split: str) -> np.ndarray:
+    return layout(draw_scene(seed, split))
 
 
 def part_layout(composition: Composition, masks: Sequence[np.ndarray]) -> np.ndarray:
