@@ -196,7 +196,9 @@ def refusing(work: Path, place: int) -> making.Maker:
     raise PackError("no painter")
 
 
-def test_a_finished_set_is_left_as_it_is_and_another_order_is_refused(tmp_path: Path) -> None:
+def test_a_finished_set_is_left_as_it_is_and_another_order_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     folder = tmp_path / "set"
     report = make(folder, drawn(2, 0, SMALL))
     before = hashes(folder)
@@ -205,6 +207,9 @@ def test_a_finished_set_is_left_as_it_is_and_another_order_is_refused(tmp_path: 
         make(folder, drawn(3, 0, SMALL))
     with pytest.raises(RequestError, match="quadrant 16 there, 24 here"):
         make(folder, drawn(2, 0, Layout(quadrant=24)))
+    monkeypatch.setattr(grouped.phrasings, "DIGEST", "other words")
+    with pytest.raises(RequestError, match="phrasings .* there, other words here"):
+        make(folder, drawn(2, 0, SMALL))
 
 
 def test_of_two_commands_that_make_one_set_at_once_one_waits_for_the_other(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from ..data import phrasings
 from ..data.judging import SURE, belief
 from ..editors import EDITORS, InstructEdit
 from ..editors.requests import Watch, unwatched
@@ -138,8 +139,8 @@ def sweep(
     """
     combinations = [dict(zip(grid, values, strict=True)) for values in product(*grid.values())]
     head = {
-        "protocol": PROTOCOL, "pack": pack.name, "models": models or pack.hash, "seed": seed, "method": name,
-        "other settings": dict(others), "judge thresholds": dict(pack.judge.thresholds),
+        "protocol": PROTOCOL, "phrasings": phrasings.DIGEST, "pack": pack.name, "models": models or pack.hash,
+        "seed": seed, "method": name, "other settings": dict(others), "judge thresholds": dict(pack.judge.thresholds),
         **({"chosen by": by} if by else {}),
     }  # fmt: skip
     output.mkdir(parents=True, exist_ok=True)

@@ -15,7 +15,7 @@ from PIL import Image
 from ..language.captions import plan_of
 from ..language.groups import PAIRS, CaptionPair, EditKind, Group
 from ..values import KINDS, Pair
-from . import art, words
+from . import art, phrasings, words
 from .captions import caption
 from .edits import Edit, acting, draw_edit, moved, references, render_edit, resized
 from .export import check_split
@@ -68,7 +68,10 @@ def drawn(n: int, seed: int, layout: Layout, split: str = "train") -> Order:
         RequestError: an unknown split.
     """
     check_split(split)
-    source = {"source": "drawn", "split": split, "world_version": WORLD_VERSION, "actions": f"1 in {ACTIONS}"}
+    source = {
+        "source": "drawn", "split": split, "world_version": WORLD_VERSION, "phrasings": phrasings.DIGEST,
+        "actions": f"1 in {ACTIONS}",
+    }  # fmt: skip
     return Order(n, seed, layout, source, partial(_begin_drawing, seed, split, layout.quadrant))
 
 

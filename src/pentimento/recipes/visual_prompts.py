@@ -18,6 +18,7 @@ from filelock import FileLock
 from PIL import Image
 from tqdm import tqdm
 
+from ..data import phrasings
 from ..data.grid_folders import ABOUT, picture_name
 from ..data.grouped import drawn, drawn_group
 from ..data.making import make
@@ -83,7 +84,7 @@ def drawn_prompts(data: Path, groups: int, side: int, workers: int) -> Prompts:
 
     Raises: TrainingError when so few groups leave nothing to train on.
     """
-    folder = data / f"visual-prompts-v{WORLD_VERSION}-{groups}-{side}"
+    folder = data / f"visual-prompts-v{WORLD_VERSION}-{phrasings.DIGEST}-{groups}-{side}"
     with tqdm(total=groups, desc="drawing visual prompts", unit="group", delay=5) as bar:
 
         def watch(doing: str, done: int, total: int) -> None:
