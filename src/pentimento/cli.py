@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from inspect import signature
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -202,6 +203,7 @@ def learn(
         Path | None, typer.Option(help="A picture to draw the effect on as it is learned, into NAME.learning/samples.")
     ] = None,
     settings: SetOption = None,
+    max_megapixels: MegapixelsOption = 64,
     pack: PackOption = "miniature",
     device: DeviceOption = "auto",
     dtype: DtypeOption = "auto",
@@ -209,20 +211,22 @@ def learn(
 ) -> None:
     """Learn an edit from before/after pairs; the same command goes on where it was broken off."""
     from . import studio
+    from .images import open_picture
     from .language.phrases import read_phrases
     from .learning.pairs import read_pairs
     from .settings import assignments
 
     named = (("steps", steps), ("minutes", minutes), ("instruction", instruction or None))
     chosen = {name: value for name, value in named if value is not None} | assignments(settings or ())
-    if others := sorted(chosen.keys() & {"method", "held_out", "vocabulary", "preview", "pack", "device", "dtype"}):
+    if others := sorted(chosen.keys() & set(signature(studio.learn).parameters)):
         raise RequestError(f"{others[0]} is no setting of a learning: it has an option of its own")
-    given = read_pairs(pairs)
+    given = read_pairs(pairs, max_megapixels)
     if hold_out and len(given) < 2:
         raise RequestError(f"{pairs}: holds one pair, which is learned from: leave out --hold-out, or give another")
     made = studio.learn(
         given[:-1] if hold_out else given, output, method=method, held_out=given[-1] if hold_out else None,
-        vocabulary=read_phrases(phrases) if phrases else (), preview=preview, pack=pack, device=device, dtype=dtype,
+        vocabulary=read_phrases(phrases) if phrases else (),
+        preview=open_picture(preview, max_megapixels) if preview else None, pack=pack, device=device, dtype=dtype,
         **chosen,
     )  # fmt: skip
     about = made.learned.about

@@ -153,7 +153,10 @@ class Planner(Protocol):
 
 @runtime_checkable
 class Clip(Protocol):
-    """Pictures and texts in one space, each embedding L2-normalised, (b, d)."""
+    """Pictures and texts in one space, each embedding L2-normalised, (b, d). `fingerprint` names its weights."""
+
+    @property
+    def fingerprint(self) -> str: ...
 
     def embed_images(self, images: Sequence[Image.Image]) -> Tensor: ...
 

@@ -27,6 +27,8 @@ from toy import ToyPack
 class Seeing:
     """A clip that sees the mean colour and reads nothing."""
 
+    fingerprint = "seeing"
+
     def embed_images(self, images):
         return torch.from_numpy(np.stack([np.asarray(i.convert("RGB")).mean((0, 1)) for i in images])).float()
 
@@ -158,6 +160,18 @@ def test_what_is_measured_stays_when_other_models_change(tmp_path: Path, small: 
     assert len(small) == known
     tables.measure("instructbrush-table4", pack(Changed), tmp_path, n=1, budget=15)
     assert len(small) == 2 * known
+
+
+def test_what_visii_learned_is_learned_anew_with_another_clip(tmp_path: Path, small: list[str]) -> None:
+    class Other(BenchToy):
+        def hash_of(self, *roles: str) -> str:
+            return "1" * 64 if "clip" in roles else super().hash_of(*roles)
+
+    def learned_by(kind: type[BenchToy], method: str) -> int:
+        tables.measure("instructbrush-table1", pack(kind), tmp_path, n=1, budget=15, only=(method,))
+        return len(list((tmp_path / "learned").glob("*.safetensors")))
+
+    assert [learned_by(kind, "Visii") for kind in (BenchToy, Other)] == [1, 2]
 
 
 def test_tables_share_what_they_have_in_common_and_other_settings_share_nothing(

@@ -1,6 +1,7 @@
 """Visii's loss: noise and CLIP's direction, by the naive formula, with gradients to what is learned alone."""
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ import torch
 import torch.nn.functional as F
 
 from pentimento.diffusion.attention import Slots
+from pentimento.diffusion.latents import seen_whole
 from pentimento.errors import RequestError
 from pentimento.learning import instruction, learn_settings
 from pentimento.learning.direction import ENOUGH, alike_in_pictures, alike_in_words, wanted
@@ -86,6 +88,25 @@ def test_visiis_loss_in_pictures_looks_at_the_one_that_the_noise_means(
     way = (clip.embed_pixels(picture) - clip.embed_images([PAIRS[1].before]))[0]
     assert loss == pytest.approx(4 * error - 0.1 * alpha * cosine(way, direction_by_hand(clip)), abs=1e-4)
     assert abs(loss - 4 * error) > 1e-3
+
+
+def test_an_unchanged_picture_that_is_not_square_has_no_direction() -> None:
+    """Seen once as the model sees it and once as its middle, it would seem to have changed."""
+    pairs = [Pair(toy_picture(48, 24, seed=i), toy_picture(48, 24, seed=10 + i)) for i in range(2)]
+    model, clip = ToyPack().instruct, Linear()
+    drawn_out = [seen_whole(getattr(pairs[0], side), model.size) for side in ("before", "after")]
+    network = SimpleNamespace(factor=8, decode_pixels=lambda latents: latents)
+    model = ToyDiffusion(model.unet, network, alphas_cumprod=model.alphas_cumprod)
+    alike = alike_in_pictures(clip, pairs[:1], model)
+    t, row = torch.tensor([0]), torch.tensor([0])
+    alpha = model.alphas_cumprod[0]
+
+    def said(picture: torch.Tensor) -> float:
+        return float(alike(None, alpha.sqrt() * picture, torch.zeros_like(picture), t, row))
+
+    before, after = drawn_out
+    assert abs(said(before)) < 1e-3
+    assert said(after) == pytest.approx(float(alpha) * ENOUGH, abs=1e-3)  # it is the wanted one itself
 
 
 @pytest.mark.parametrize("reads", ["words", "pictures"])

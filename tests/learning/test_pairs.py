@@ -47,6 +47,15 @@ def test_folders_that_hold_no_whole_pairs_are_refused(tmp_path: Path) -> None:
         read_pairs(tmp_path)
 
 
+def test_a_picture_that_belongs_to_no_pair_is_named(tmp_path: Path) -> None:
+    for name in ("0_0", "0_1", "1-0", "²_0", "²_1"):
+        toy_picture(seed=len(list(tmp_path.iterdir()))).save(tmp_path / f"{name}.png")
+    with pytest.raises(RequestError, match="1-0.png is no picture of a pair.*rename it"):
+        read_pairs(tmp_path)
+    (tmp_path / "1-0.png").unlink()
+    assert len(read_pairs(tmp_path)) == 2
+
+
 @pytest.mark.parametrize("folder", ["", "before"])
 def test_two_files_for_one_place_are_refused(tmp_path: Path, folder: str) -> None:
     names = ("0_0", "0_1") if not folder else ("before/cat", "after/cat")

@@ -2,14 +2,15 @@
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from pentimento import cli, studio
-from pentimento.errors import TrainingError
+from pentimento.errors import RequestError, TrainingError
 from pentimento.learned import load_learned
-from pentimento.learning import LearnSettings, Watching, learn
+from pentimento.learning import LearnSettings, Watching, learn, learn_settings
 from pentimento.training import loop
 from pentimento.values import Learned, Pair
 from toy import ToyPack, toy_picture
@@ -18,6 +19,15 @@ PAIRS = [Pair(toy_picture(seed=i), toy_picture(seed=10 + i)) for i in range(3)]
 WORDS = "make it snow"
 AT_ONCE = 1e-9
 """Minutes that are over after the first step."""
+
+
+class Seeing(ToyPack):
+    """A pack whose clip sees the mean colour."""
+
+    def __init__(self, name: str):
+        super().__init__()
+        mean = SimpleNamespace(fingerprint=name, embed_pixels=lambda pixels: pixels.mean((-2, -1)))
+        object.__setattr__(self, "clip", mean)
 
 
 def learned(folder: Path, pack: ToyPack | None = None, pairs: Any = PAIRS, **settings: Any) -> Learned:
@@ -83,6 +93,46 @@ def test_a_run_of_another_model_or_of_nobody_knows_what_is_kept_out(tmp_path: Pa
     (tmp_path / "brush.learning" / "learning.json").unlink()
     with pytest.raises(TrainingError, match="belongs to another learning"):
         learned(tmp_path)
+
+
+def test_another_clip_by_which_visii_learns_is_another_learning(tmp_path: Path) -> None:
+    def visii(name: str, **settings: Any) -> Learned:
+        chosen = learn_settings("visii", {"instruction": WORDS, "clip_reads": "pictures", **settings})
+        return learn(Seeing(name), PAIRS, tmp_path / "brush.safetensors", chosen)
+
+    visii("one", steps=2)
+    with pytest.raises(TrainingError, match="clip was 'one' and is now 'other'"):
+        visii("other", steps=4)
+    assert visii("one", steps=4).about["finished"]
+
+
+def test_a_last_look_that_fails_is_taken_again(tmp_path: Path) -> None:
+    def breaks(learned: Learned, picture: Any) -> Any:
+        raise RequestError("nobody looks")
+
+    def scores(draw: Any) -> list[int]:
+        chosen = LearnSettings(instruction=WORDS, steps=4)
+        watching = Watching(draw, held_out=PAIRS[2])
+        about = learn(ToyPack(), PAIRS[:2], tmp_path / "brush.safetensors", chosen, watching=watching).about
+        return [score["step"] for score in about["held out"]]
+
+    with pytest.raises(RequestError, match="nobody looks"):
+        scores(breaks)
+    assert scores(lambda learned, picture: picture) == [4]
+
+
+def test_a_preview_that_cannot_be_drawn_is_refused_before_anything_is_learned(tmp_path: Path) -> None:
+    watching = Watching(lambda learned, picture: picture, picture=toy_picture(9000, 8))
+    with pytest.raises(RequestError, match="too long for its width"):
+        learn(ToyPack(), PAIRS, tmp_path / "brush.safetensors", LearnSettings(instruction=WORDS), watching=watching)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_refused_call_leaves_the_run_to_the_one_that_began_it(tmp_path: Path) -> None:
+    learned(tmp_path, parts=1, steps=3)
+    with pytest.raises(TrainingError, match="parts was 1 and is now 5"):
+        learned(tmp_path, parts=5, steps=5)
+    assert learned(tmp_path, parts=1, steps=5).about["finished"]
 
 
 def test_another_held_out_pair_is_another_learning_and_its_scores_survive_a_kill(tmp_path: Path) -> None:

@@ -124,7 +124,9 @@ def shown(bench: Bench, row: Row, effect: TopEffect) -> Image.Image | None:
             file = _learned_path(bench, effect, settings, row.shots)
             if not file.exists():
                 return None
-            learned = whole(load_learned(file))
+            learned = load_learned(file)
+            if not learned.about["finished"]:  # another process is at it
+                return None
         picture = edit_of(bench, row, effect, learned)(effect.test[0], (0,))[0]
         save_picture(path, Image.fromarray(picture))
     with Image.open(path) as kept:
@@ -143,8 +145,14 @@ def _about(bench: Bench, row: Row, effect: TopEffect, settings: LearnSettings | 
     if row.how == "words":
         about["words"] = effect.instruction
     if settings is not None:
-        about["learning"] = {**settings.model_dump(mode="json"), "pairs": digest(effect.train[: row.shots])}
+        about["learning"] = {**_learning(bench, settings), "pairs": digest(effect.train[: row.shots])}
     return about
+
+
+def _learning(bench: Bench, settings: LearnSettings) -> dict[str, Any]:
+    """What a learning depends on beside its model and pairs: its settings, and the clip whose direction counts."""
+    clip = {"clip": bench.pack.hash_of("clip")} if settings.clip_weight else {}
+    return {**settings.model_dump(mode="json"), **clip}
 
 
 def _name(effect: TopEffect, about: Mapping[str, Any]) -> str:
@@ -181,7 +189,7 @@ def learned_of(bench: Bench, effect: TopEffect, settings: LearnSettings, shots: 
 def _learned_path(bench: Bench, effect: TopEffect, settings: LearnSettings, shots: int) -> Path:
     about = {
         "model": bench.pack.hash_of("instruct"), "dtype": bench.pack.instruct.arithmetic,
-        "pairs": digest(effect.train[:shots]), **settings.model_dump(mode="json"),
+        "pairs": digest(effect.train[:shots]), **_learning(bench, settings),
     }  # fmt: skip
     return bench.output / "learned" / f"{_name(effect, about)}.safetensors"
 

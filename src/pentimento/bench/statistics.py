@@ -3,9 +3,10 @@ Min's, a mean with a bootstrap interval, anything else with the jackknife's."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from math import sqrt
+from math import inf, sqrt
 
 import numpy as np
+from scipy.stats import t as student_t
 
 Z = 1.959964
 """The normal distribution's 97.5 % quantile."""
@@ -56,10 +57,19 @@ def jackknife(value: float, without: Sequence[float] | np.ndarray, n: int) -> Fi
 
 
 def mean(values: Sequence[float], generator: np.random.Generator, resamples: int = RESAMPLES) -> Figure:
-    """The mean with a percentile bootstrap interval: the same generator state gives the same interval."""
-    if not len(values):
-        return Figure(float("nan"), float("nan"), float("nan"), 0)
+    """The mean with a percentile bootstrap interval: the same generator state gives the same interval.
+
+    Resamples of few values spread too little: the interval is drawn out from the mean as Student's t is wider than the
+    normal distribution with the variance over n (Hesterberg 2015, Sec. 5.3). One value says nothing of its spread: bounds are infinite.
+    """
     array = np.asarray(values, dtype=np.float64)
-    picked = generator.integers(0, len(array), (resamples, len(array)))
-    low, high = np.quantile(array[picked].mean(1), [0.025, 0.975])
-    return Figure(float(array.mean()), float(low), float(high), len(array))
+    n = len(array)
+    if not n:
+        return Figure(float("nan"), float("nan"), float("nan"), 0)
+    if n == 1:
+        return Figure(float(array[0]), -inf, inf, 1)
+    picked = generator.integers(0, n, (resamples, n))
+    centre = float(array.mean())
+    wider = sqrt(n / (n - 1)) * float(student_t.ppf(0.975, n - 1)) / Z
+    low, high = centre + wider * (np.quantile(array[picked].mean(1), [0.025, 0.975]) - centre)
+    return Figure(centre, float(low), float(high), n)

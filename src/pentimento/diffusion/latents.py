@@ -91,6 +91,14 @@ def look(picture: Image.Image, view: View) -> Tensor:
     return to_tensor(part)
 
 
+def seen_whole(picture: Image.Image, size: int) -> Tensor:
+    """A whole RGB picture as the model takes it, with its edges drawn out to a square: (1, 3, size, size) in [-1, 1].
+
+    Raises: RequestError as `choose_view`.
+    """
+    return look(picture, choose_view(np.ones((picture.height, picture.width), dtype=bool), size, 0.0))
+
+
 def put_back(decoded: Tensor, view: View, picture: Image.Image) -> Image.Image:
     """The picture with what the model made of the view, (1, 3, size, size) in [-1, 1], in the view's place."""
     part = to_picture(decoded)

@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..diffusion.attention import Slots, in_place
+from ..diffusion.latents import seen_whole
 from ..diffusion.visual_losses import one_step_x0
 from ..roles import Clip, Diffusion
 from ..values import Pair
@@ -46,10 +47,14 @@ def alike_in_words(clip: Clip, pairs: Sequence[Pair], text: Tensor, total: int) 
 def alike_in_pictures(clip: Clip, pairs: Sequence[Pair], model: Diffusion) -> Alike:
     """How far the picture before and the one that the predicted noise means lie in the wanted direction (ours).
 
-    Gradients cross the decoder. Rows count by alpha_t: in pure noise one step tells nothing of the picture.
+    Gradients cross the decoder. Rows count by alpha_t: in pure noise one step tells nothing of the picture. All pictures
+    are seen as the model sees them: those that are not square with their edges drawn out.
     """
-    direction = wanted(clip, pairs)
-    before = clip.embed_images([pair.before for pair in pairs])
+    before, after = (
+        clip.embed_pixels(torch.cat([seen_whole(getattr(pair, side), model.size) for pair in pairs]))
+        for side in ("before", "after")
+    )
+    direction = (after.mean(0) - before.mean(0))[None]
     alphas = model.alphas_cumprod
 
     def alike(slots: Slots, x_t: Tensor, eps: Tensor, t: Tensor, rows: Tensor) -> Tensor:

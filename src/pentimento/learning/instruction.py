@@ -17,10 +17,9 @@ from torch import Tensor, nn
 
 from ..diffusion.attention import Slots, instructed, projected, quick_backward, worded
 from ..diffusion.guidance import dual, dual_nulls
-from ..diffusion.latents import choose_view, look
+from ..diffusion.latents import seen_whole
 from ..diffusion.objectives import draw_noise, q_sample
 from ..editors.instructed import condition_of
-from ..editors.planned import everywhere
 from ..errors import RequestError
 from ..learned import load_learned, save_learned
 from ..roles import Clip, Diffusion, Pack
@@ -92,8 +91,10 @@ def learn(
     words = initial_words(pack, pairs, chosen, phrases)
     run_dir = run_dir or output.with_suffix(".learning")
     model = pack.instruct
+    for picture in watching.pictures if watching else ():
+        seen_whole(picture, model.size)  # what cannot be edited is refused now, not when all is learned
     clip = pack.clip if chosen.clip_weight else None
-    done = claim(run_dir, model, pairs, watching.held_out if watching else None, words, chosen)
+    done = claim(run_dir, model, clip, pairs, watching.held_out if watching else None, words, chosen)
     keep_scores(run_dir, done)
     job = learning_job(model, pairs, chosen, words, output, run_dir, watching, clip, pack.name)
     where = next(model.unet.parameters()).device
@@ -236,7 +237,7 @@ def beginning(
 @torch.no_grad()
 def _latents(model: Diffusion, picture: Image.Image) -> Tensor:
     """The latents of a whole picture, as an edit sees it, (1, c, g, g)."""
-    return model.autoencoder.encode(look(picture, choose_view(everywhere(picture), model.size, 0.0))).float()
+    return model.autoencoder.encode(seen_whole(picture, model.size)).float()
 
 
 def _losses(run_dir: Path, parts: int) -> list[dict[str, Any]]:

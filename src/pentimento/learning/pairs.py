@@ -8,7 +8,7 @@ from pathlib import Path
 from PIL import Image
 
 from ..errors import RequestError
-from ..images import from_pil, open_picture, pictures_in
+from ..images import MAX_MEGAPIXELS, from_pil, open_picture, pictures_in
 from ..values import Pair
 
 NUMBERED = re.compile(r"(.+)_([01])")
@@ -22,11 +22,11 @@ class _Named:
     image: Image.Image
 
 
-def read_pairs(folder: Path) -> tuple[Pair, ...]:
+def read_pairs(folder: Path, max_megapixels: float = MAX_MEGAPIXELS) -> tuple[Pair, ...]:
     """The pairs in a folder, by name: `{i}_0` and `{i}_1` side by side (Visii), the same below `train/` (TOP-Bench), or
     pictures of equal names in `before/` and `after/`.
 
-    Raises: RequestError when there are none, when a picture has no partner or two, or when the two of a pair differ in
+    Raises: RequestError when there are none, when a picture has another name, no partner or two, or when the two of a pair differ in
     size or in nothing.
     """
     if not folder.is_dir():
@@ -38,6 +38,12 @@ def read_pairs(folder: Path) -> tuple[Pair, ...]:
     else:
         numbered = [(NUMBERED.fullmatch(path.stem), path) for path in pictures_in(folder)]
         found = [(int(matched[2]), matched[1], path) for matched, path in numbered if matched]
+        strays = [path.name for matched, path in numbered if not matched]
+        if found and strays:
+            raise RequestError(
+                f"{folder}: {strays[0]} is no picture of a pair, which are called {{i}}_0.png and {{i}}_1.png: rename it, "
+                "or take it away"
+            )
     sides: tuple[dict[str, Path], ...] = ({}, {})
     for side, name, path in found:
         if name in sides[side]:
@@ -50,8 +56,8 @@ def read_pairs(folder: Path) -> tuple[Pair, ...]:
         raise RequestError(
             f"{folder}: holds no pairs; wanted {{i}}_0.png and {{i}}_1.png, or the folders before and after"
         )
-    names = sorted(sides[0], key=lambda name: (not name.isdigit(), int(name) if name.isdigit() else 0, name))
-    return tuple(_pair(*(_Named(str(side[name]), open_picture(side[name]).image) for side in sides)) for name in names)
+    names = sorted(sides[0], key=lambda name: (not name.isdecimal(), int(name) if name.isdecimal() else 0, name))
+    return tuple(_pair(*(_Named(str(side[name]), open_picture(side[name], max_megapixels).image) for side in sides)) for name in names)
 
 
 def checked(pairs: Sequence[Pair], name: str = "pair") -> tuple[Pair, ...]:

@@ -25,6 +25,12 @@ class Watching:
     held_out: Pair | None = None
     picture: Image.Image | None = None
 
+    @property
+    def pictures(self) -> tuple[Image.Image, ...]:
+        """What it will draw on."""
+        drawn_on = (self.picture, self.held_out.before if self.held_out else None)
+        return tuple(picture for picture in drawn_on if picture is not None)
+
     def look(self, learned: Learned, step: int, run_dir: Path, path: Path) -> None:
         """Write the preview to `path`, and add a line {"step", "psnr"} to the run's scores."""
         if self.picture is not None:

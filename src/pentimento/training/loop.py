@@ -159,8 +159,8 @@ def train(
         )  # fmt: skip
         if accelerator.is_main_process:
             if step > start.step:
+                sample()  # before the checkpoint: a run that ends in here takes its last sample again
                 checkpoint()
-                sample()
             export_whole(lambda folder: job.export(ema, folder), pack_dir, run_dir.name)
             write_json(run_dir / "report.json", report.to_json())
     accelerator.wait_for_everyone()

@@ -6,6 +6,7 @@ Pictures are prepared here, without an image processor, so that nothing depends 
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from PIL import Image
 from torch import Tensor
 
 from ..errors import PackError
+from .store import digest
 
 MEAN, STD = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)  # OpenAI's CLIP
 
@@ -28,6 +30,11 @@ class ClipEmbedder:
     tokenizer: Any
     mean: tuple[float, ...] = MEAN
     std: tuple[float, ...] = STD
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """A short sha256 of its weights."""
+        return digest(self.model)
 
     @torch.no_grad()
     def embed_images(self, images: Sequence[Image.Image]) -> Tensor:
