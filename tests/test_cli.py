@@ -142,6 +142,12 @@ def test_again_says_whether_a_result_is_repeated_bit_for_bit(run: Any) -> None:
     assert "is not the picture" in run("again", "out.png", "--image", "other.png").err
 
 
+@pytest.mark.parametrize("name", ["pairs", "output", "device"])
+def test_what_learn_takes_otherwise_is_no_setting(run: Any, name: str) -> None:
+    said = refused(run("learn", "pairs", "-o", "a.safetensors", "--set", f"{name}=1"))
+    assert f"{name} is no setting of a learning" in said
+
+
 def test_again_refuses_a_picture_without_a_record(run: Any) -> None:
     assert "no record" in refused(run("again", "in.png"))
 
