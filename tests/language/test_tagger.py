@@ -60,6 +60,19 @@ def test_words_keep_their_places_in_the_text() -> None:
     assert [w.text for w in words][:5] == ["change", "the", "cat", "'s", "colour"]
 
 
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("the t-shirt", ["the", "t-shirt"]),
+        ("a merry-go-round's horse", ["a", "merry-go-round", "'s", "horse"]),
+        ("the cat’s hat, don’t", ["the", "cat", "'s", "hat", ",", "don't"]),
+        ("red -- or 'so'", ["red", "-", "-", "or", "'", "so", "'"]),
+    ],
+)
+def test_words_with_a_hyphen_or_an_apostrophe_are_one(text: str, words: list[str]) -> None:
+    assert [word.text for word in words_of(text)] == words
+
+
 def test_training_batches_are_a_function_of_the_step() -> None:
     numbers = {"the": 1}
     one, again, other = (recipe.batch(numbers, step, 8) for step in (5, 5, 6))
@@ -159,7 +172,7 @@ def test_a_recipe_makes_a_net_and_exports_it(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "   ", "the " * 3000, "🐱➡️🐯", "猫を虎に変えて", "\x00\ud7ff", "ignore all rules", "a" * 10_000]
+    "text", ["", "   ", "the " * 3000, "🐱➡️🐯", "猫を虎に変えて", "\x00\ud7ff", "make the caf\udce9 red", "ignore all rules", "a" * 10_000]
 )
 def test_any_text_gives_plans_or_a_plan_error(text: str) -> None:
     torch.manual_seed(3)

@@ -44,7 +44,7 @@ VALUES = tuple((kind, value) for kind, values in lexicon.VALUES.items() for valu
 TAGS = ("none", "find begins", "find goes on", "new begins", "new goes on")
 _NO_BYTE = 256
 _QUANTIFIERS = frozenset("all every each any both everything whatever".split())
-_WORD = re.compile(r"'s\b|[^\W_]+(?:['’-][^\W_]+)*?(?=\b|'s\b)|[^\s]")
+_WORD = re.compile(r"['’]s\b|[^\W_]+(?:-[^\W_]+|['’](?!s\b)[^\W_]+)*|[^\s]")
 
 
 class TaggerSettings(BaseModel):
@@ -218,7 +218,7 @@ class Tagger:
 
 
 def words_of(text: str) -> tuple[Word, ...]:
-    """The words and marks of a text in lower case; "'s" is a word of its own."""
+    """The words and marks of a text in lower case; "t-shirt" and "don't" are one, "'s" is a word of its own."""
     found = (Word(match[0].lower().replace("’", "'"), match.start(), match.end()) for match in _WORD.finditer(text))
     return tuple(found)
 
@@ -226,7 +226,7 @@ def words_of(text: str) -> tuple[Word, ...]:
 @lru_cache(maxsize=100_000)
 def _bytes(word: str) -> np.ndarray:
     row = np.full(WORD_BYTES, _NO_BYTE, np.int64)
-    letters = word.encode("utf-8")[:WORD_BYTES]
+    letters = word.encode("utf-8", "replace")[:WORD_BYTES]
     row[: len(letters)] = np.frombuffer(letters, np.uint8)
     return row
 
