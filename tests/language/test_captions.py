@@ -119,6 +119,25 @@ def test_with_a_description_only_the_phrase_in_it_changes(
     assert plan.after == after
 
 
+@pytest.mark.parametrize(
+    ("kind", "find", "new", "description", "after"),
+    [
+        ("recolour", "cat", "black cat", "", "photo of a black cat"),
+        ("material", "table", "glass table", "", "photo of a glass table"),
+        ("recolour", "dog", "red", "photo of a black and white dog on a sofa", "photo of a red dog on a sofa"),
+        ("remove", "dog", "", "photo of a black and white dog and a cat", "photo of a cat"),
+        ("replace", "cat", "fox", "photo of an orange and a cat", "photo of an orange and a fox"),
+        ("weather", "", "rain", "photo of a cat in the snow", "photo of a cat, in the rain"),
+        ("time", "", "night", "photo of a street at sunset", "photo of a street, at night"),
+        ("background", "", "forest", "photo of a dog on a beach", "photo of a dog, in a forest"),
+        ("background", "", "forest", "photo of a dog on a sofa", "photo of a dog on a sofa, in a forest"),
+        ("remove", "cat", "", "photo of an orange and a cat", "photo of an orange"),
+    ],
+)
+def test_captions_after_of_ordinary_english(kind: Kind, find: str, new: str, description: str, after: str) -> None:
+    assert plan_of(kind, [find] if find else [], "best", new, description).after == after
+
+
 def test_the_choice_picks_among_equal_things_of_a_description() -> None:
     twins = "photo of a cat on the left and a cat on the right"
     assert (

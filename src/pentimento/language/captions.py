@@ -34,6 +34,9 @@ _ITEM = re.compile(
     r"(?P<rest>\s(?:on|in|at|with|wearing|next|to|near|under|behind|above|below|beside)\b.*)?$"
 )
 
+_LOOKS = lexicon.COLOURS | lexicon.MATERIALS
+_BEFORE_A_BACKDROP = re.compile(rf"(?<=\S) (?:on|in|at)(?: an?| the)? (?:{'|'.join(sorted(lexicon.BACKDROPS))})$")
+
 
 @dataclass(frozen=True)
 class Meaning:
@@ -105,6 +108,7 @@ def meaning_of(kind: str, find: Sequence[str], which: str | Sequence[str], new: 
     if kind in ("recolour", "material") and _several(new) and new not in lexicon.MATERIAL_NOUNS:
         kind = "replace"
     if kind in ("recolour", "material"):
+        new = _look_of(phrases, new) or new
         new = lexicon.MATERIAL_NOUNS.get(new, new)
         kind = "material" if new in lexicon.MATERIALS else "recolour" if new in lexicon.COLOURS else kind
     if kind == "style":
@@ -143,10 +147,9 @@ def _choice(which: str | Sequence[str]) -> str | tuple[str, ...]:
 
 def _recoloured(phrases: tuple[str, ...], new: str) -> tuple[str, str]:
     """A replacement by the same thing in another colour or material is a recolouring; else the replacement itself."""
-    adjective, _, noun = new.rpartition(" ")
-    same = bool(adjective) and (noun in ("one", "ones") or singular(noun) == singular(head(phrases[0])))
-    looks = adjective if same else new
-    sure = same or looks not in _AMBIGUOUS_COLOURS
+    same = _look_of(phrases, new)
+    looks = same or new
+    sure = bool(same) or looks not in _AMBIGUOUS_COLOURS
     if looks in lexicon.COLOURS and sure:
         return "recolour", looks
     if looks in (lexicon.MATERIALS if same else _PURE_MATERIALS):
@@ -154,10 +157,19 @@ def _recoloured(phrases: tuple[str, ...], new: str) -> tuple[str, str]:
     return "replace", new
 
 
+def _look_of(phrases: tuple[str, ...], new: str) -> str:
+    """What is said of the same thing: "black" of "black cat" for a cat, or of "black one"; "" of anything else."""
+    look, _, noun = new.rpartition(" ")
+    return look if noun in ("one", "ones") or singular(noun) == singular(head(phrases[0])) else ""
+
+
 def _bare(phrase: str, adjectives: frozenset[str]) -> str:
-    """The phrase without a leading adjective of these; a single word stays."""
+    """The phrase without leading adjectives of these ("black and white"); a single word stays."""
     first, _, rest = phrase.partition(" ")
-    return rest if rest and first in adjectives else phrase
+    if not rest or first not in adjectives:
+        return phrase
+    after_and = rest.removeprefix("and ")
+    return _bare(after_and if after_and.partition(" ")[0] in adjectives else rest, adjectives)
 
 
 def _change(meaning: Meaning) -> Callable[[str], str]:
@@ -166,7 +178,7 @@ def _change(meaning: Meaning) -> Callable[[str], str]:
     if meaning.kind == "replace":
         return lambda thing: _like(thing, new)
     if meaning.kind in ("recolour", "material"):
-        return lambda thing: f"{new} {_bare(thing, lexicon.COLOURS | lexicon.MATERIALS)}"
+        return lambda thing: f"{new} {_bare(thing, _LOOKS)}"
     if meaning.kind == "resize":
         return lambda thing: f"{new} {_bare(thing, lexicon.SIZES)}"
     return lambda thing: thing
@@ -213,14 +225,16 @@ def _described(meaning: Meaning, description: str) -> tuple[str, str] | None:
         lead, rest = "photo", description
     segments = rest.split(", ")
     cut = next((i for i, s in enumerate(segments) if i and re.match(r"(on|in|at|by|during|under)\b", s)), len(segments))
-    items, tail = [i for s in segments[:cut] for i in re.split(r" and (?=\S)", s)], segments[cut:]
+    items, tail = [item for segment in segments[:cut] for item in _items(segment)], segments[cut:]
     if meaning.kind in lexicon.PHRASES:
         phrases = lexicon.PHRASES[meaning.kind]
         kept = [s for s in tail if s not in phrases.values()]
+        items[-1] = re.sub(rf"(?<=\S) (?:{'|'.join(phrases.values())})$", "", items[-1])
         return description, _joined(lead, items, [*kept, phrases.get(meaning.new, f"in {meaning.new}")])
     if meaning.kind == "background":
         other = {phrase for phrases in lexicon.PHRASES.values() for phrase in phrases.values()}
         kept = [s for s in tail if s in other]
+        items[-1] = _BEFORE_A_BACKDROP.sub("", items[-1])
         return description, _joined(lead, items, [lexicon.place(meaning.new), *kept])
     if not meaning.find:
         return description, _joined(lead, [*items, article(meaning.new)], tail)
@@ -234,6 +248,17 @@ def _described(meaning: Meaning, description: str) -> tuple[str, str] | None:
     return description, _joined(
         lead, [_changed(meaning, parsed[i]) if i in chosen else item for i, item in enumerate(items)], tail
     )
+
+
+def _items(segment: str) -> list[str]:
+    """The things that "and" stands between, but "a black and white dog" is one."""
+    items = list[str]()
+    for said in re.split(r" and (?=\S)", segment):
+        if items and not _parsed(said).det and all(word in _LOOKS for word in tidy(items[-1]).split()):
+            items[-1] += f" and {said}"
+        else:
+            items.append(said)
+    return items
 
 
 def _joined(lead: str, items: list[str], tail: list[str]) -> str:

@@ -41,6 +41,11 @@ PHRASES: dict[str, dict[str, str]] = {  # how a caption says these values
 STANDING_ON = frozenset(
     "beach street road moon stage island bridge farm planet table grass sand snow lava field".split()
 )
+BACKDROPS = frozenset(
+    "beach street road moon island farm planet grass sand snow lava field meadow desert forest wood jungle room kitchen "
+    "bedroom office sea ocean lake river city town village park garden mountains hills mountain hill sky".split()
+)
+"""What may stand behind everything, so that "in a forest" at the end of a caption tells the background."""
 UNCOUNTABLE = frozenset(
     "grass sand snow water sea lava rice corn cheese butter honey milk coffee tea wine beer soup sugar "
     "salt flour hair fur wool wood gold silver metal glass paper plastic fire smoke fog rain ice mud moss ivy hay "
