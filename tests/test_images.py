@@ -1,6 +1,8 @@
 import io
 import os
 import zlib
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -223,6 +225,39 @@ def test_no_bytes_raise_anything_but_a_refusal(tmp_path_factory: pytest.TempPath
     refusal(path)
 
 
+@pytest.mark.parametrize("kind", ["TIFF", "WEBP", "GIF", "JPEG", "BMP", "PNG"])
+@given(data=st.data())
+def test_damaged_files_of_any_kind_raise_nothing_but_a_refusal(
+    tmp_path_factory: pytest.TempPathFactory, kind: str, data: st.DataObject
+) -> None:
+    path, file = tmp_path_factory.getbasetemp() / "damaged.png", io.BytesIO()
+    Image.fromarray(gradient()).save(file, kind)
+    content = bytearray(file.getvalue())
+    for _ in range(data.draw(st.integers(1, 6))):
+        content[data.draw(st.integers(0, min(len(content), 400) - 1))] = data.draw(st.integers(0, 255))
+    path.write_bytes(bytes(content))
+    with suppress(RequestError):
+        images.open_picture(path)
+
+
+def test_a_format_that_starts_a_program_is_not_read(tmp_path: Path) -> None:
+    eps = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 20 20\n%%EndComments\nshowpage\n%%EOF\n"
+    (tmp_path / "in.png").write_bytes(eps)
+    with pytest.raises(RequestError, match="no picture that can be read"):
+        images.open_picture(tmp_path / "in.png")
+
+
+def test_threads_that_save_leave_the_umask_alone(tmp_path: Path) -> None:
+    before = os.umask(0o027)
+    try:
+        with ThreadPoolExecutor(4) as threads:
+            for _ in threads.map(lambda i: images.save_picture(tmp_path / f"{i}.png", Image.new("RGB", (8, 8))), range(12)):
+                pass
+        assert {path.stat().st_mode & 0o777 for path in tmp_path.iterdir()} == {0o640}
+    finally:
+        assert os.umask(before) == 0o027
+
+
 def test_the_same_pixels_have_the_same_hash_in_another_file(tmp_path: Path) -> None:
     for name in ("in.png", "in.bmp"):
         Image.fromarray(gradient()).save(tmp_path / name)
@@ -241,8 +276,16 @@ def test_a_mask_of_another_size_is_refused(tmp_path: Path) -> None:
 def test_a_mask_without_white_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "mask.png"
     Image.new("L", (20, 12), 100).save(path)
-    with pytest.raises(RequestError, match="black everywhere"):
+    with pytest.raises(RequestError, match="black or clear everywhere"):
         images.open_mask(path, (20, 12))
+
+
+def test_a_brush_on_a_clear_layer_is_the_mask_whatever_lies_under_the_clear(tmp_path: Path) -> None:
+    drawn = np.full((12, 20, 4), 255, np.uint8)
+    drawn[..., 3] = 0
+    drawn[2:6, 3:9, 3] = 255
+    Image.fromarray(drawn).save(tmp_path / "mask.png")
+    assert np.array_equal(images.open_mask(tmp_path / "mask.png", (20, 12)), drawn[..., 3] > 0)
 
 
 def test_a_mask_survives_saving_and_opening(tmp_path: Path) -> None:

@@ -40,6 +40,8 @@ def test_every_file_of_the_pack_has_the_bits_that_its_manifest_names_and_none_is
 
 def test_the_captioner_looks_through_the_pack_s_one_detector() -> None:
     pack = studio.open_studio().pack
+    words = pack.placement.words.split()
+    assert studio.open_studio("miniature", "auto", "auto").pack is pack is studio.open_studio("miniature", *words).pack
     assert pack.captioner.net.detector is pack.detector.net
 
 

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from inspect import signature
+from io import TextIOWrapper
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -47,6 +48,9 @@ MegapixelsOption = Annotated[float, typer.Option("--max-megapixels", min=0, help
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command and leave with its exit status; every error that we know is one line on stderr."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a file's name may be no text at all
     try:
         status = app(args=None if arguments is None else list(arguments), prog_name="pentimento", standalone_mode=False)
     except PentimentoError as error:

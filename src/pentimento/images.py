@@ -15,6 +15,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from secrets import token_hex
 from typing import Any
 
 import numpy as np
@@ -26,7 +27,9 @@ MAX_MEGAPIXELS = 64.0
 MIN_SIDE = 8
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff")
 RECORD_KEY = "pentimento"
-_DECODING = (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error)
+FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF")
+"""What is read, as Pillow calls it; it knows others that start programs, such as EPS."""
+_DECODING = (OSError, SyntaxError, ValueError, TypeError, RuntimeError, EOFError, struct.error, zlib.error)
 """What Pillow raises on bytes that are no picture, or half of one."""
 
 
@@ -65,7 +68,7 @@ def open_picture(path: str | os.PathLike[str], max_megapixels: float = MAX_MEGAP
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Pillow's remarks on odd files; what matters is refused or noted below
-            with Image.open(io.BytesIO(content)) as image:
+            with Image.open(io.BytesIO(content), formats=FORMATS) as image:
                 _check_size(name, image.size, max_megapixels)
                 picture = from_pil(image, name)
     except Image.UnidentifiedImageError:
@@ -104,12 +107,15 @@ def from_pil(image: Image.Image, name: str = "the picture") -> Picture:
         image = upright
     except _DECODING:
         notes.append("its EXIF data cannot be read and was left aside")
-    alpha = None
+    alpha, unusable = None, f"{name}: has the pixel format {mode}, which cannot be used; save it as RGB"
     deep = image.mode in ("I", "F") or image.mode.startswith("I;")
     if image.has_transparency_data and deep:
         alpha = Image.fromarray(np.where(np.asarray(image) == image.info["transparency"], 0, 255).astype(np.uint8))
     elif image.has_transparency_data:
-        image = image.convert("RGBA")
+        try:
+            image = image.convert("RGBA")
+        except ValueError:
+            raise RequestError(unusable) from None
         alpha = image.getchannel("A")
     if deep:
         image = _eight_bits(image)
@@ -120,7 +126,7 @@ def from_pil(image: Image.Image, name: str = "the picture") -> Picture:
     try:
         rgb = image.convert("RGB")
     except ValueError:
-        raise RequestError(f"{name}: has the pixel format {mode}, which cannot be used; save it as RGB") from None
+        raise RequestError(unusable) from None
     if mode not in ("RGB", "RGBA") and not any(mode in note for note in notes):
         notes.append(f"converted from {mode} to RGB")
     plain = Image.fromarray(np.asarray(rgb))  # no metadata of the source travels on unseen
@@ -128,7 +134,8 @@ def from_pil(image: Image.Image, name: str = "the picture") -> Picture:
 
 
 def open_mask(path: str | os.PathLike[str], size: tuple[int, int]) -> np.ndarray:
-    """The mask in a picture file, bool (h, w): true where it is brighter than half. `size` is (width, height).
+    """The mask in a picture file, bool (h, w): true where it is brighter than half and no less opaque. `size` is
+    (width, height).
 
     Raises:
         RequestError: no readable picture, another size, or nothing in it is white.
@@ -138,8 +145,10 @@ def open_mask(path: str | os.PathLike[str], size: tuple[int, int]) -> np.ndarray
         given = f"{picture.image.width}x{picture.image.height}"
         raise RequestError(f"{os.fspath(path)}: the mask is {given} pixels, the picture {size[0]}x{size[1]}; resize it")
     mask = np.asarray(picture.image.convert("L")) > 127
+    if picture.alpha is not None:  # a brush on a clear layer
+        mask &= np.asarray(picture.alpha) > 127
     if not mask.any():
-        raise RequestError(f"{os.fspath(path)}: the mask is black everywhere; paint white where the edit may act")
+        raise RequestError(f"{os.fspath(path)}: the mask is black or clear everywhere; paint white where the edit may act")
     return mask
 
 
@@ -232,14 +241,13 @@ def save_picture(
     chunks = PngImagePlugin.PngInfo()
     if record is not None:
         chunks.add_text(RECORD_KEY, json.dumps(record))  # json escapes to ASCII, which a tEXt chunk can hold
-    target, temporary = Path(path), ""
+    target = Path(path)
+    temporary = target.with_name(f".{token_hex(8)}.part")
     try:
-        handle, temporary = tempfile.mkstemp(prefix=".", suffix=".part", dir=target.parent)
-        with os.fdopen(handle, "wb") as file:
+        with open(temporary, "xb") as file:
             image.save(file, "PNG", pnginfo=chunks, icc_profile=icc)
             file.flush()
             os.fsync(file.fileno())
-        os.chmod(temporary, 0o666 & ~_umask())
         os.replace(temporary, target)
     except OSError as error:
         raise RequestError(f"{target}: cannot be written ({error.strerror or error})") from None
@@ -256,7 +264,7 @@ def read_record(path: str | os.PathLike[str]) -> dict[str, Any]:
     """
     name = os.fspath(path)
     open_picture(name, float("inf"))  # for its refusals
-    with Image.open(name) as image:
+    with Image.open(name, formats=FORMATS) as image:
         image.load()  # text chunks may follow the pixels
         text = image.info.get(RECORD_KEY)
     if not isinstance(text, str):
@@ -357,12 +365,6 @@ def _wrapped(text: str, font: Any, width: int) -> str:
             line = longer
         lines.append(line)
     return "\n".join(lines)
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
 
 
 def _sha256(content: bytes) -> str:

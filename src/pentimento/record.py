@@ -86,5 +86,5 @@ def unpack_mask(text: str) -> np.ndarray | None:
     """The inverse of `pack_mask`."""
     if not text:
         return None
-    with Image.open(io.BytesIO(base64.b64decode(text))) as image:
+    with Image.open(io.BytesIO(base64.b64decode(text)), formats=("PNG",)) as image:
         return np.asarray(image.convert("L")) > 127

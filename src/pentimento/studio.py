@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from threading import Lock
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
@@ -89,7 +90,6 @@ def quiet(doing: str, done: int, total: int) -> None:
     """The Watch that does not look."""
 
 
-@lru_cache(maxsize=2)
 def open_studio(pack: str = "miniature", device: str = "auto", dtype: str = "auto") -> Studio:
     """A pack by name or folder, kept open so that the next edit finds its models loaded.
 
@@ -97,10 +97,20 @@ def open_studio(pack: str = "miniature", device: str = "auto", dtype: str = "aut
         PackError: there is no such pack, or it is broken.
         RequestError: the device or dtype cannot be used.
     """
+    from .packs.placement import place
+
+    with _OPENING:
+        return _studio(pack, *place(device, dtype).words.split())
+
+
+_OPENING = Lock()
+
+
+@lru_cache(maxsize=2)
+def _studio(pack: str, device: str, dtype: str) -> Studio:
     from .packs import open_pack
 
-    opened = open_pack(pack, device, dtype)
-    return Studio(opened, pack, *opened.placement.words.split())
+    return Studio(open_pack(pack, device, dtype), pack, device, dtype)
 
 
 def catalogue() -> tuple[str, ...]:

@@ -1,5 +1,6 @@
 """Keys and values that are put into a U-Net: exact at the start, only where they are meant, and gone afterwards."""
 
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 import pytest
@@ -57,6 +58,23 @@ def test_the_model_is_put_back_when_something_fails_inside() -> None:
     with pytest.raises(KeyboardInterrupt), Inserted(unet, other, T):
         raise KeyboardInterrupt
     assert torch.equal(unet(x, t, encoder_hidden_states=text).sample, plain)
+
+
+@torch.no_grad()
+def test_what_another_thread_asks_of_the_model_is_left_alone() -> None:
+    unet, (x, t, text) = denoiser_network(), batch()
+    plain = unet(x, t, encoder_hidden_states=text).sample
+    start = own(unet, x, t, text)
+    other = Slots(tuple(k + 1 for k in start.keys), start.values)
+
+    def asked() -> torch.Tensor:
+        with torch.no_grad():
+            return unet(x, t, encoder_hidden_states=text).sample
+
+    with Inserted(unet, other, T) as inserted, ThreadPoolExecutor(1) as threads:
+        inserted.at(t, torch.tensor([True, True, True]))
+        assert torch.equal(threads.submit(asked).result(), plain)
+        assert not torch.allclose(asked(), plain)
 
 
 def test_the_part_is_chosen_by_timestep() -> None:

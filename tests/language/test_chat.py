@@ -153,6 +153,13 @@ def test_a_folder_names_an_endpoint_or_holds_a_model(tmp_path: Path, monkeypatch
     (tmp_path / "chat.json").write_text('{"model": "small", "base_url": "http://localhost:1/v1"}')
     assert load(tmp_path).settings.model == "small"
     assert clients[0]["base_url"] == "http://localhost:1/v1"
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-secret")  # which is not for whoever a pack names
+    load(tmp_path)
+    monkeypatch.setenv("PENTIMENTO_CHAT_KEY", "for them")
+    load(tmp_path)
+    (tmp_path / "chat.json").write_text('{"model": "small"}')
+    load(tmp_path)
+    assert [given["api_key"] for given in clients] == ["none", "none", "for them", "sk-secret"]
     (tmp_path / "chat.json").write_text('{"models": "small"}')
     with pytest.raises(PackError, match="chat.json"):
         load(tmp_path)

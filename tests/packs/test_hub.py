@@ -1,3 +1,5 @@
+import json
+
 import numpy as np
 import pytest
 import torch
@@ -30,6 +32,7 @@ from transformers import (
 )
 
 from pentimento import roles
+from pentimento.errors import PackError, RequestError
 from pentimento.language.chat import ChatAnswer, Message
 from pentimento.language.groups import Written
 from pentimento.packs import Role, open_pack, seal
@@ -82,6 +85,8 @@ def test_grounding_dino_gives_boxes_with_the_phrase_that_fits_best(tmp_path, pic
     threshold = boxes[3].score
     assert len(detector.detect(picture, ["Red cat", "bus."], threshold)) == 4
     assert detector.best_score(picture, "bus") == detector.detect(picture, ["bus"], 0.0)[0].score
+    with pytest.raises(RequestError, match="nothing to look for"):
+        detector.detect(picture, ["cat", "..."], 0.0)
 
 
 def test_segment_anything_gives_one_mask_a_box(tmp_path, picture):
@@ -211,6 +216,21 @@ def test_mask2former_gives_named_segments_that_do_not_overlap(tmp_path, picture)
     assert all(segment.mask.shape == (40, 60) and segment.mask.dtype == bool for segment in segments)
     assert np.sum([segment.mask for segment in segments], axis=0).max() == 1
     assert [segment.score for segment in segments] == sorted((s.score for s in segments), reverse=True)
+
+
+def test_a_models_own_code_is_never_run(tmp_path, monkeypatch):
+    monkeypatch.setattr("builtins.input", lambda *asked: "y")
+    monkeypatch.setattr("transformers.dynamic_module_utils.HF_MODULES_CACHE", str(tmp_path / "modules"))
+    (tmp_path / "chat").mkdir()
+    (tmp_path / "chat" / "evil.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w').close()\n")
+    names = {"AutoConfig": "evil.Config", "AutoTokenizer": ["evil.T", None], "AutoModelForCausalLM": "evil.Model"}
+    for name in ("config.json", "tokenizer_config.json"):
+        (tmp_path / "chat" / name).write_text(json.dumps({"model_type": "evil", "auto_map": names}))
+    for kind in ("chat", "transformers_chat"):
+        seal(tmp_path, "tiny", "1", {"planner": Role(kind=kind, components={"model": "chat"})})
+        with pytest.raises(PackError):
+            _ = open_pack(tmp_path, device="cpu", dtype="fp32").planner
+    assert not (tmp_path / "ran").exists()
 
 
 def test_a_local_language_model_plans(tmp_path):

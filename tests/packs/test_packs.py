@@ -1,7 +1,9 @@
 import json
 import shutil
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from time import sleep
 
 import pytest
 import tiny_models as tiny
@@ -19,7 +21,7 @@ from pentimento.packs import Role, catalogue, open_pack, read_manifest, seal, ve
 from pentimento.packs.guard import hide_broken_torchvision
 from pentimento.packs.in_context import ControlConfig, build_control, predicted, save_control
 from pentimento.packs.miniature_pack import FIXED, ROLES, UNTUNED, finish, install, with_runs
-from pentimento.packs.pack import METHODS, quiet
+from pentimento.packs.pack import METHODS, OpenPack, quiet
 from pentimento.packs.placement import place
 from pentimento.values import Word
 from pentimento.vision import detector, segmenter
@@ -47,6 +49,28 @@ def test_a_pack_gives_its_roles_and_loads_each_once(folder):
     assert isinstance(pack.clip, roles.Clip)
     assert pack.text_to_image is model
     assert (model.size, model.autoencoder.factor, model.autoencoder.latent_channels) == (16, 2, 4)
+
+
+def test_threads_load_one_model_at_a_time_and_each_once(folder, monkeypatch):
+    """While the libraries load a model they change how torch makes modules, for all threads."""
+    inside, most, loads, known = [], [], [], OpenPack._load
+
+    def slowly(pack, kind, folders):
+        inside.append(kind)
+        most.append(len(inside))
+        loads.append(kind)
+        sleep(0.05)
+        made = known(pack, kind, folders)
+        inside.pop()
+        return made
+
+    monkeypatch.setattr(OpenPack, "_load", slowly)
+    packs = [opened(folder), opened(folder)]
+    asked = [(pack, role) for pack in packs for role in ("instruct", "text_to_image", "clip", "instruct")]
+    with ThreadPoolExecutor(len(asked)) as threads:
+        found = list(threads.map(lambda one: getattr(*one), asked))
+    assert found[0] is found[3] and found[4] is found[7] and found[0] is not found[4]
+    assert max(most) == 1 and len(loads) == 6
 
 
 def test_components_that_roles_share_are_loaded_once(folder):
@@ -321,6 +345,40 @@ def unsealed(folder: Path) -> Path:
     manifest = json.loads((folder / "manifest.json").read_text())
     (folder / "manifest.json").write_text(json.dumps(manifest | {"files": {}}))
     return folder
+
+
+def test_the_hash_of_an_unsealed_pack_tells_its_weights(folder):
+    first = opened(unsealed(folder))
+    assert opened(folder).hash == first.hash
+    path = folder / "unet" / "diffusion_pytorch_model.safetensors"
+    save_file({name: weight + 1 for name, weight in load_file(path).items()}, path, metadata={"format": "pt"})
+    other = opened(folder)
+    assert other.hash != first.hash
+    assert other.hash_of("text_to_image") != first.hash_of("text_to_image") and other.hash_of("clip") == first.hash_of("clip")
+
+
+@pytest.mark.parametrize(
+    ("role", "wanted", "said"),
+    [
+        ("clip", {"kind": "clip", "components": {"model": "a/b/c@main"}}, "Repo id must be"),
+        ("clip", {"kind": "clip", "components": {}}, "no component 'model'"),
+        ("text_to_image", {"kind": "latent_diffusion", "components": {"unet": "unet"}}, "no component 'vae'"),
+    ],
+)
+def test_a_role_that_is_described_wrongly_is_one_line(folder, role, wanted, said):
+    manifest = json.loads((unsealed(folder) / "manifest.json").read_text())
+    manifest["roles"][role] = wanted
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(PackError, match=f"role '{role}' of the pack 'tiny' does not load.*{said}"):
+        getattr(opened(folder), role)
+
+
+def test_a_threshold_that_is_no_number_is_refused(folder):
+    manifest = json.loads((folder / "manifest.json").read_text())
+    manifest["defaults"] = {"segmenter": {"threshold": "high"}}
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(PackError, match="threshold 'high': give it a number"):
+        _ = opened(folder).segmenter
 
 
 def test_weights_that_are_no_safetensors_are_refused(folder):

@@ -228,11 +228,10 @@ def _case(folder: Path, name: str, group: str, picture: Any, instruction: Any, e
 
 def _mask(path: Path, size: tuple[int, int]) -> np.ndarray:
     """White is masked; MagicBrush makes the masked part transparent instead."""
-    open_picture(path)  # for its refusals
-    with Image.open(path) as image:
-        if "A" in image.getbands():
-            return np.asarray(image.getchannel("A").resize(size, Image.Resampling.NEAREST)) < 128
-    return open_mask(path, size)
+    alpha = open_picture(path).alpha
+    if alpha is None:
+        return open_mask(path, size)
+    return np.asarray(alpha.resize(size, Image.Resampling.NEAREST)) < 128
 
 
 def _table(path: Path) -> dict[str, Any]:

@@ -9,6 +9,7 @@ the next.
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from threading import get_ident
 from typing import Any
 
 import torch
@@ -120,7 +121,8 @@ class Inserted:
     """`with Inserted(unet, slots, total) as inserted:` puts the slots into the layers while it lasts.
 
     Before each call of the U-Net, `inserted.at(t, rows)` says at which timesteps (b,) it will be asked and in which
-    rows, bool (b,), the instruction stands; the other rows (guidance's null branches) are left alone, bit for bit.
+    rows, bool (b,), the instruction stands; the other rows (guidance's null branches) are left alone, bit for bit. So
+    is what other threads ask of the U-Net meanwhile.
     """
 
     def __init__(self, unet: nn.Module, slots: Slots, total: int):
@@ -136,7 +138,7 @@ class Inserted:
         self._part, self._rows = part_of(t, self.slots.parts, self.total), rows
 
     def __enter__(self) -> "Inserted":
-        self._hooks = []
+        self._hooks, self._thread = [], get_ident()
         for layer, keys, values in zip(self._layers, self.slots.keys, self.slots.values, strict=True):
             self._hooks += [self._put(layer.to_k, keys), self._put(layer.to_v, values)]
         return self
@@ -147,6 +149,8 @@ class Inserted:
 
     def _put(self, projection: nn.Module, learned: Tensor) -> Any:
         def replace(module: nn.Module, inputs: tuple, projected: Tensor) -> Tensor:  # (b, tokens, d)
+            if get_ident() != self._thread:
+                return projected
             own = learned.to(projected)[self._part.to(projected.device)]  # (b, m, d)
             end = 1 + own.shape[1]
             rows = self._rows.to(projected.device)[:, None, None]
@@ -201,14 +205,15 @@ def projected(unet: nn.Module, call: Any, tokens: int, row: int = 0) -> Slots:
     Taken from the very projections that the forward uses, so that putting them back changes nothing, not by a bit
     (computed apart, in another batch shape, they would differ in the last places). One part.
     """
-    layers = list(cross_attentions(unet).values())  # not in the order in which the forward comes by
+    layers, thread = list(cross_attentions(unet).values()), get_ident()  # not in the forward's own order
     keys, values = ([torch.zeros(0)] * len(layers) for _ in range(2))
     hooks = []
     for i, layer in enumerate(layers):
         for projection, kept in ((layer.to_k, keys), (layer.to_v, values)):
 
             def keep(module: nn.Module, inputs: tuple, out: Tensor, kept: list[Tensor] = kept, i: int = i) -> None:
-                kept[i] = out[row : row + 1, 1 : 1 + tokens].detach().clone()
+                if get_ident() == thread:
+                    kept[i] = out[row : row + 1, 1 : 1 + tokens].detach().clone()
 
             hooks.append(projection.register_forward_hook(keep))
     try:

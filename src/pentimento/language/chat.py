@@ -35,6 +35,8 @@ class Message:
     content: str
 
 
+PACK_KEY = "PENTIMENTO_CHAT_KEY"
+"""Holds the key for an endpoint that a pack names."""
 Complete = Callable[[Sequence[Message], type[BaseModel]], str]
 """A conversation's next answer, as text. It should be JSON that fits the class; an endpoint can enforce its schema."""
 
@@ -159,6 +161,8 @@ def read_answer(reply: str, kind: type[AnswerT]) -> AnswerT:
 def load(folder: Path) -> Chat:
     """A planner from a pack's folder: chat.json (`ChatSettings`) names an endpoint, else it is a local model.
 
+    An address that the pack names is never sent OPENAI_API_KEY, which is not meant for it, but what PENTIMENTO_CHAT_KEY
+    says.
     Raises PackError when the folder holds neither, or the endpoint cannot be asked.
     """
     named = folder / "chat.json"
@@ -168,7 +172,8 @@ def load(folder: Path) -> Chat:
         settings = ChatSettings.model_validate_json(named.read_text(encoding="utf-8"))
     except ValidationError as error:
         raise PackError(f"{named} cannot be used ({_one_line(error)}): mend it, or install the pack again") from error
-    return Chat(connect(settings), settings)
+    key = os.environ.get(PACK_KEY, "") or "none" if settings.base_url else ""
+    return Chat(connect(settings, key), settings)
 
 
 def connect(settings: ChatSettings, key: str = "") -> Complete:
@@ -223,8 +228,10 @@ def load_local(folder: Path, settings: ChatSettings) -> Complete:
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     try:
-        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
-        model = AutoModelForCausalLM.from_pretrained(folder, local_files_only=True, use_safetensors=True).eval()
+        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+        model = AutoModelForCausalLM.from_pretrained(
+            folder, local_files_only=True, use_safetensors=True, trust_remote_code=False
+        ).eval()
     except (OSError, ValueError, KeyError) as error:
         raise PackError(f"{folder} holds no causal language model ({_one_line(error)}): give its folder") from error
 

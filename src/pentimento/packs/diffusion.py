@@ -161,7 +161,12 @@ def load_latent_diffusion(
 
 
 def ready(
-    kind: Any, folder: Path, placement: Placement, dtype: torch.dtype = torch.float32, unused: str | None = None
+    kind: Any,
+    folder: Path,
+    placement: Placement,
+    dtype: torch.dtype = torch.float32,
+    unused: str | None = None,
+    **options: Any,
 ) -> Any:
     """`kind.from_pretrained(folder)` from safetensors alone, kept in `dtype`, frozen, on the device.
 
@@ -172,7 +177,7 @@ def ready(
     names = [path.name for path in folder.glob("*.safetensors")]
     loaded, info = kind.from_pretrained(
         folder, use_safetensors=True, local_files_only=True, dtype=dtype, output_loading_info=True,
-        variant="fp16" if names and all(".fp16" in name for name in names) else None,
+        variant="fp16" if names and all(".fp16" in name for name in names) else None, **options,
     )  # fmt: skip
     missing = [name for name in info["missing_keys"] if unused is None or unused not in name]
     if missing:

@@ -17,6 +17,7 @@ from PIL import Image
 from pydantic import BaseModel
 from torch import Tensor, nn
 
+from ..errors import RequestError
 from ..language.chat import Chat, Message, prompt_of
 from ..values import Box, Segment
 from .diffusion import ready
@@ -52,7 +53,10 @@ class GroundingDino:
     @torch.no_grad()
     def _scores(self, image: Image.Image, phrases: Sequence[str]) -> tuple[Tensor, Tensor]:
         """All boxes (queries, 4) in pixels, and their scores for each phrase (queries, phrases)."""
-        text = " ".join(phrase.lower().replace(".", " ").strip() + "." for phrase in phrases)
+        cleaned = [phrase.lower().replace(".", " ").strip() for phrase in phrases]
+        if not all(cleaned):
+            raise RequestError("there is nothing to look for: give a phrase such as 'cat'")
+        text = " ".join(f"{phrase}." for phrase in cleaned)
         inputs = self.processor(images=image.convert("RGB"), text=text, return_tensors="pt").to(self.placement.device)
         with self.placement.autocast():
             out = self.model(**inputs)
@@ -238,5 +242,6 @@ def load_chat(folder: Path, placement: Placement) -> Chat:
     """A planner by a local instruct model, kept in the placement's own arithmetic: billions of numbers."""
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
-    tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
-    return Chat(LanguageModel(ready(AutoModelForCausalLM, folder, placement, placement.dtype), tokenizer))
+    tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+    model = ready(AutoModelForCausalLM, folder, placement, placement.dtype, trust_remote_code=False)
+    return Chat(LanguageModel(model, tokenizer))

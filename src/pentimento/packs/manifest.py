@@ -116,6 +116,16 @@ def verify(folder: Path, manifest: Manifest, under: Iterable[str] = ("",)) -> No
             raise PackError(f"{file} is not the file that the pack {manifest.name!r} was sealed with: copy it again")
 
 
+def stamps(folder: Path, manifest: Manifest) -> dict[str, str]:
+    """The sizes and times of the files that an unsealed pack's components have in `folder`: what it holds, by looks."""
+    own = {c for role in manifest.roles.values() for c in role.components.values() if split_hub_id(c) is None}
+    found = {path for component in own for path in (folder / component).rglob("*") if path.is_file()}
+    return {
+        path.relative_to(folder).as_posix(): f"{path.stat().st_size} bytes, {path.stat().st_mtime_ns} ns"
+        for path in sorted(found)
+    }
+
+
 def split_hub_id(component: str) -> tuple[str, str, str] | None:
     """("owner/name", revision, subfolder) of "owner/name@revision/subfolder"; None for a folder in the pack."""
     repository, found, rest = component.partition("@")

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from importlib import import_module, resources
 from pathlib import Path
+from threading import RLock
 from typing import Any
 
 from pydantic import BaseModel
@@ -16,7 +17,7 @@ from ..language.chat import Complete, Message
 from ..language.phrases import read_phrases
 from ..roles import BoxSegmenter, Captioner, Clip, Detector, Diffusion, InContext, Panoptic, Planner, Segmenter
 from .guard import hide_broken_torchvision
-from .manifest import MANIFEST, PROVIDED, Manifest, Role, locate, read_manifest, split_hub_id, verify
+from .manifest import MANIFEST, PROVIDED, Manifest, Role, locate, read_manifest, split_hub_id, stamps, verify
 from .placement import Placement, place
 
 METHODS: Mapping[str, tuple[str, ...]] = {
@@ -53,6 +54,8 @@ SEEING_KINDS: Mapping[str, str] = {
 CHAT_KINDS = ("chat", "transformers_chat")
 """Kinds whose planner is a `language.chat.Chat`."""
 
+_LOADING = RLock()
+"""One model at a time in the whole process: while the libraries load one, they change how torch makes any other."""
 BOX_THRESHOLD = 0.3
 PHRASES = "phrases.txt"
 
@@ -103,13 +106,15 @@ class OpenPack:
 
     def __init__(self, folder: Path, manifest: Manifest, placement: Placement):
         self.folder, self.manifest, self.placement = folder, manifest, placement
-        self.name, self.hash = manifest.name, manifest.hash
+        self._identity = manifest if manifest.files else manifest.model_copy(update={"files": stamps(folder, manifest)})
+        self.name, self.hash = manifest.name, self._identity.hash
         self.defaults: Mapping[str, Mapping[str, Any]] = manifest.defaults
         self._loaded: dict[tuple[str, Path], Any] = {}
+        self._roles: dict[str, Any] = {}
 
     def hash_of(self, *roles: str) -> str:
         """That of some roles alone: what is measured with these stays measured when others change."""
-        return self.manifest.hash_of(*roles)
+        return self._identity.hash_of(*roles)
 
     @cached_property
     def text_to_image(self) -> Diffusion:
@@ -149,7 +154,9 @@ class OpenPack:
         """Phrases to one mask: detector and box segmenter together, at the pack's own box threshold."""
         from ..vision.segment import GroundedSegmenter
 
-        threshold = float(self.defaults.get("segmenter", {}).get("threshold", BOX_THRESHOLD))
+        threshold = self.defaults.get("segmenter", {}).get("threshold", BOX_THRESHOLD)
+        if not isinstance(threshold, int | float):
+            raise PackError(f"the pack {self.name!r} has the segmenter's threshold {threshold!r}: give it a number")
         return GroundedSegmenter(self.detector, self.box_segmenter, threshold)
 
     @cached_property
@@ -222,7 +229,7 @@ class OpenPack:
         return all((self.folder / component).is_dir() for component in wanted.components.values())
 
     def load(self, role: str) -> Any:
-        """Load the model of a role, with its shared components.
+        """The model of a role, with its shared components; loaded once, whichever threads ask for it.
 
         Raises: PackError when the pack has no such role, a file is missing, differs from its hash, is no safetensors
         or does not fit its config.
@@ -230,20 +237,27 @@ class OpenPack:
         wanted = self.manifest.roles.get(role)
         if wanted is None:
             raise PackError(self._without(role))
+        with _LOADING:
+            if role not in self._roles:
+                self._roles[role] = self._opened(role, wanted)
+            return self._roles[role]
+
+    def _opened(self, role: str, wanted: Role) -> Any:
         if wanted.kind in PROVIDED:
             self._asks_for_weights(role, wanted)
         files = self.manifest.downloads
-        folders = {name: locate(self.folder, c, files.get(c, ())) for name, c in wanted.components.items()}
-        verify(self.folder, self.manifest, [c for c in wanted.components.values() if split_hub_id(c) is None])
-        for folder in folders.values():
-            _refuse_pickles(folder)
-        hide_broken_torchvision()
-        with quiet():
-            try:
+        try:
+            folders = {name: locate(self.folder, c, files.get(c, ())) for name, c in wanted.components.items()}
+            verify(self.folder, self.manifest, [c for c in wanted.components.values() if split_hub_id(c) is None])
+            for folder in folders.values():
+                _refuse_pickles(folder)
+            hide_broken_torchvision()
+            with quiet():
                 return self._load(wanted.kind, folders)
-            except (OSError, ValueError, RuntimeError, SafetensorError) as error:
-                line = (str(error).strip() or type(error).__name__).splitlines()[0]
-                raise PackError(f"role {role!r} of the pack {self.name!r} does not load: {line}") from error
+        except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
+            said = f"it has no component {error}" if isinstance(error, KeyError) else str(error).strip()
+            line = (said or type(error).__name__).splitlines()[0]
+            raise PackError(f"role {role!r} of the pack {self.name!r} does not load: {line}") from error
 
     def _load(self, kind: str, folders: dict[str, Path]) -> Any:
         if kind == "latent_diffusion":
