@@ -8,16 +8,20 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from safetensors.torch import load_file, save_file
 
+from pentimento import roles
 from pentimento.bench.vision import named_nouns
 from pentimento.data import store
-from pentimento.data.scenes import draw_scene
+from pentimento.data.scenes import draw_scene, render
 from pentimento.data.visual_prompts import Layout
 from pentimento.data.vocabulary import NOUNS, PLACES
+from pentimento.errors import PackError
 from pentimento.recipes import autoencoder, clip, inpaint, instruct, language, segmenter, text_to_image
 from pentimento.recipes.latents import edit_latents
 from pentimento.recipes.lessons import draw_lesson
-from pentimento.recipes.text import ids_of, tokenizer
+from pentimento.recipes.text import ids_of, text_encoder, tokenizer
+from pentimento.vision.clip import load as load_clip
 
 TINY: dict[str, Any] = dict(batch_size=4, edits=8)
 TINY_NET = dict(TINY, channels=(32, 32, 32), heads=4)
@@ -162,11 +166,25 @@ def test_no_grid_batch_shows_a_kind_of_edit_that_is_withheld_from_in_context_mod
 
 
 def test_clip_trains_with_hard_negatives(folder: Path) -> None:
-    job = clip.job(small(clip, folder, layers=1, scenes=8), folder)
+    job = clip.job(small(clip, folder, widths=(8, 16, 16), blocks=(1, 1, 1), scenes=8), folder)
     check(job)
     job.export(job.model, folder)
-    assert (folder / "clip" / "model.safetensors").exists()
     assert "tiger" in (folder / "clip" / "phrases.txt").read_text().splitlines()
+    loaded = load_clip(folder / "clip")
+    assert isinstance(loaded, roles.Clip)
+    pictures = [Image.fromarray(render(draw_scene(seed)).image) for seed in range(2)]
+    pixels = torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2) / 127.5 - 1
+    with torch.no_grad():
+        seen = clip.projected(job.model, job.model.eval().vision_model(pixel_values=pixels).pooler_output)
+    assert torch.allclose(loaded.embed_images(pictures), seen, atol=1e-5)
+    again = text_encoder(tokenizer(folder), folder / "clip")  # what the painters, and the next CLIP, begin with
+    for name, weight in job.model.text_model.state_dict().items():
+        assert torch.equal(again.state_dict()[name], weight)
+    stored = load_file(folder / "clip" / "model.safetensors")
+    del stored["visual_projection.weight"]
+    save_file(stored, folder / "clip" / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(PackError, match="lacks the weights of visual_projection.weight"):
+        load_clip(folder / "clip")
 
 
 def test_a_close_up_for_clip_shows_one_thing_and_its_hard_negative_names_another() -> None:
@@ -186,15 +204,12 @@ def test_a_close_up_for_clip_shows_one_thing_and_its_hard_negative_names_another
 
 
 def test_the_same_caption_twice_in_a_batch_is_no_mistake() -> None:
-    class Vision:
-        post_layernorm = torch.nn.Identity()
-
-        def __call__(self, pixel_values: torch.Tensor) -> SimpleNamespace:
-            states = torch.eye(8)[pixel_values[:, 0].flatten(1).long()]  # the picture's state, then its patches'
-            return SimpleNamespace(pooler_output=states[:, 0], last_hidden_state=states)
+    def vision(pixel_values: torch.Tensor) -> SimpleNamespace:
+        states = torch.eye(8)[pixel_values[:, 0].flatten(1).long()]  # the picture's state, then its patches'
+        return SimpleNamespace(pooler_output=states[:, 0], last_hidden_state=states[:, 1:].transpose(1, 2)[:, :, None])
 
     sees_all = SimpleNamespace(
-        vision_model=Vision(), visual_projection=torch.nn.Identity(),
+        vision_model=vision, visual_projection=torch.nn.Identity(),
         get_text_features=lambda input_ids: SimpleNamespace(pooler_output=torch.eye(8)[input_ids[:, 0]]),
         logit_scale=torch.tensor(4.0), config=SimpleNamespace(text_config=SimpleNamespace(eos_token_id=7)),
     )  # fmt: skip
@@ -229,7 +244,7 @@ def test_a_patch_shows_the_noun_that_owns_a_quarter_of_its_cells() -> None:
 
 def test_texts_for_clip_are_cut_behind_their_ends_without_effect(folder: Path) -> None:
     tokens = tokenizer(folder)
-    net = clip.model(clip.Settings(layers=1), tokens).eval()
+    net = clip.model(clip.Settings(), text_encoder(tokens)).eval()
     ids = ids_of(tokens, ["photo of a cat", "photo of a red cat on the left and a bus on the right, on grass"])
     whole = torch.nn.functional.normalize(net.get_text_features(input_ids=ids).pooler_output, dim=-1)
     assert torch.allclose(clip.embedded(net, ids), whole, atol=1e-5)

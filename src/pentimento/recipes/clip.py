@@ -4,13 +4,13 @@ Whole captions teach places, lights and colours long before nouns: half of the p
 whose hard negatives name another noun, and every picture of one thing is asked which of all nouns it shows. So is every
 patch that lies on a thing: a picture has one caption, but 64 patches.
 
-Its text tower is also the start of the U-Net's text encoder. Patch 16 rather than 8: four times as many pictures a
-second, and single objects span several patches.
+The vision tower is a ResNet, not a ViT: of equally many pictures it learns many times as much (docs/LOG.md).
+
+Its text tower is also the start of the U-Net's text encoder, and begins as that of an earlier CLIP.
 """
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import torch
@@ -26,9 +26,10 @@ from ..data.vocabulary import NOUNS, PLACES
 from ..language.lexicon import article
 from ..packs.pack import PHRASES
 from ..training import Job, TrainSettings, warm_start
+from ..vision.clip import flattened
 from .autoencoder import pictures
 from .layout import scene_layouts
-from .text import WIDTH, ids_of, text_config, tokenizer
+from .text import WIDTH, ids_of, text_encoder, tokenizer
 
 
 class Settings(TrainSettings):
@@ -36,13 +37,13 @@ class Settings(TrainSettings):
 
     images: int = Field(200_000, ge=1)
     batch_size: int = Field(128, ge=2)
-    lr: float = Field(8e-4, gt=0)
+    lr: float = Field(1e-3, gt=0)
     warmup_images: int = 8_000
     cooldown: float = 0.4
     ema: float = Field(6_000, ge=0)
     weight_decay: float = 0.05
-    patch: Literal[8, 16, 32] = Field(16, description="side of a patch, pixels")
-    layers: int = Field(6, ge=1, description="layers of the vision tower")
+    widths: tuple[int, ...] = Field((48, 96, 192), min_length=2, max_length=4, description="channels of the stages")
+    blocks: tuple[int, ...] = Field((1, 2, 2), min_length=2, max_length=4, description="residual blocks of the stages")
     scenes: int = Field(40_000, ge=1, description="scenes to learn from")
     close_ups: float = Field(0.5, ge=0, le=1, description="fraction of close-ups of one thing")
     patches: float = Field(1.0, ge=0, description="weight of what single patches are asked")
@@ -62,20 +63,22 @@ class Batch:
     patches: Tensor
 
 
-def model(settings: Settings, tokens: "object") -> nn.Module:
-    from transformers import CLIPConfig, CLIPModel, CLIPVisionConfig
+def model(settings: Settings, text: nn.Module) -> nn.Module:
+    """A dual encoder of a new ResNet and a text tower."""
+    from transformers import ResNetConfig, ResNetModel, VisionTextDualEncoderModel
 
     torch.manual_seed(0)
-    vision = CLIPVisionConfig(
-        hidden_size=WIDTH, intermediate_size=4 * WIDTH, num_hidden_layers=settings.layers, num_attention_heads=4,
-        image_size=128, patch_size=settings.patch, projection_dim=WIDTH,
+    config = ResNetConfig(
+        embedding_size=settings.widths[0], hidden_sizes=list(settings.widths), depths=list(settings.blocks),
+        layer_type="basic", hidden_size=settings.widths[-1], image_size=128,
     )  # fmt: skip
-    clip = CLIPModel(CLIPConfig(
-        text_config=text_config(tokens).to_dict(), vision_config=vision.to_dict(), projection_dim=WIDTH
-    ))  # fmt: skip
+    clip = VisionTextDualEncoderModel(vision_model=ResNetModel(config), text_model=text)
+    clip.visual_projection = nn.Linear(settings.widths[-1], WIDTH, bias=False)
+    clip.text_projection = nn.Linear(WIDTH, WIDTH, bias=False)
+    clip.config.projection_dim = WIDTH
     if not torch.cuda.is_available():
-        clip.set_attn_implementation("eager")  # trains 1.7 times as fast as SDPA on a CPU
-    return clip
+        text.set_attn_implementation("eager")  # trains 1.7 times as fast as SDPA on a CPU
+    return flattened(clip)
 
 
 def of_one_thing(scene: Scene, rng: np.random.Generator) -> tuple[Frame, str, str, str]:
@@ -98,7 +101,7 @@ def nouns_of_patches(plan: np.ndarray, across: int) -> np.ndarray:
     plane (SIDE, SIDE) inside it the one with the most, if that is a quarter of them; else -1."""
     each = len(plan) // across
     cells = plan.reshape(across, each, across, each).transpose(0, 2, 1, 3).reshape(across * across, each * each)
-    counts = np.stack([(cells == len(PLACES) + number).sum(1) for number in range(len(NOUNS))], 1)
+    counts = (cells[..., None] == len(PLACES) + np.arange(len(NOUNS))).sum(1)  # (patches, nouns)
     return np.where(counts.max(1) >= each * each / 4, counts.argmax(1), -1)
 
 
@@ -106,7 +109,7 @@ def contrastive_loss(clip: nn.Module, batch: Batch, nouns: Tensor, patches: floa
     """The symmetric InfoNCE; each picture sees its hard negative as one more caption, and none sees its own caption
     again as another picture's. Beside it, for pictures of one thing, the cross-entropy of its noun among all nouns, as
     captions with the ids `nouns` (nouns, tokens): a batch of captions names few of them, and differs in much else. The
-    same, times `patches`, for the last states of patches that lie on a thing, read as the picture's own state is."""
+    same, times `patches`, for the states of patches that lie on a thing, whose mean is the picture's own."""
     seen = clip.vision_model(pixel_values=batch.pixels)
     image = projected(clip, seen.pooler_output)
     text, negative = embedded(clip, torch.cat([batch.ids, batch.negative])).chunk(2)
@@ -122,7 +125,7 @@ def contrastive_loss(clip: nn.Module, batch: Batch, nouns: Tensor, patches: floa
     if one.any():
         loss = loss + F.cross_entropy(scale * image[one] @ named.T, batch.nouns[one])
     if patches and on.any():
-        states = clip.vision_model.post_layernorm(seen.last_hidden_state[:, 1:][on])
+        states = seen.last_hidden_state.flatten(2).transpose(1, 2)[on]
         loss = loss + patches * F.cross_entropy(scale * projected(clip, states) @ named.T, batch.patches[on])
     return loss
 
@@ -143,10 +146,11 @@ def embedded(clip: nn.Module, ids: Tensor) -> Tensor:
 def job(settings: Settings, pack_dir: Path) -> Job:
     """Warm-starts from pack_dir/clip; exports there."""
     tokens = tokenizer(pack_dir)
-    clip = model(settings, tokens)
+    clip = model(settings, text_encoder(tokens, pack_dir / "clip"))
     warm_start(clip, pack_dir / "clip")
     store, layouts = scene_store(settings.data, settings.scenes), scene_layouts(settings.data, settings.scenes)
     nouns = ids_of(tokens, [f"photo of {article(noun)}" for noun in NOUNS])
+    across = 128 // (4 << len(settings.blocks) - 1)  # patches along a side
     numbers = {noun: number for number, noun in enumerate(NOUNS)}
 
     def batch(step: int, size: int) -> Batch:
@@ -165,7 +169,7 @@ def job(settings: Settings, pack_dir: Path) -> Job:
             texts.append(text)
             wrong.append(other)
             shown.append(numbers.get(noun, -1))
-            on.append(nouns_of_patches(close_layout(layouts[s], frame)[0], 128 // settings.patch))
+            on.append(nouns_of_patches(close_layout(layouts[s], frame)[0], across))
         said = ids_of(tokens, texts + wrong)
         patches = torch.from_numpy(np.stack(on))
         return Batch(pictures(seen), said[: len(seen)], said[len(seen) :], torch.tensor(shown), patches)

@@ -15,6 +15,7 @@ from ..data.captions import training_caption
 from ..data.edits import draw_edit
 from ..data.vocabulary import BACKGROUNDS, COLOURS, MATERIALS, NOUNS, SEASONS, STYLES, WEARABLES, WEATHERS
 from ..data.words import instruction
+from ..vision.clip import DUAL
 
 TOKENS, WIDTH = 48, 192
 
@@ -76,10 +77,12 @@ def ids_of(tokens: "object", texts: list[str]) -> Tensor:
 
 def text_encoder(tokens: "object", *folders: Path) -> nn.Module:
     """A CLIPTextModel, started from the first of the folders that holds one (or a whole CLIP), else from nothing."""
-    from transformers import CLIPTextModel
+    from transformers import CLIPTextModel, VisionTextDualEncoderModel
 
     torch.manual_seed(0)
     for folder in folders:
         if (folder / "config.json").exists():
+            if json.loads((folder / "config.json").read_text())["model_type"] == DUAL:
+                return VisionTextDualEncoderModel.from_pretrained(folder, use_safetensors=True).float().text_model
             return CLIPTextModel.from_pretrained(folder, use_safetensors=True).float()
     return CLIPTextModel(text_config(tokens))

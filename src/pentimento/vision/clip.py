@@ -1,4 +1,4 @@
-"""Pictures and texts in one space: transformers' CLIP behind `roles.Clip`.
+"""Pictures and texts in one space: transformers' CLIP, or its dual encoder with a ResNet, behind `roles.Clip`.
 
 Pictures are prepared here, without an image processor, so that nothing depends on torchvision.
 """
@@ -14,7 +14,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from PIL import Image
-from torch import Tensor
+from torch import Tensor, nn
 
 from ..errors import PackError
 from .store import digest
@@ -22,9 +22,13 @@ from .store import digest
 MEAN, STD = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)  # OpenAI's CLIP
 
 
+DUAL = "vision-text-dual-encoder"
+"""What transformers calls a model of two towers that are no CLIP's."""
+
+
 @dataclass(frozen=True)
 class ClipEmbedder:
-    """Fulfils `roles.Clip`: a CLIPModel, its CLIPTokenizer and the pixel statistics that it was trained with."""
+    """Fulfils `roles.Clip`: the model, its CLIPTokenizer and the pixel statistics that it was trained with."""
 
     model: Any
     tokenizer: Any
@@ -104,19 +108,24 @@ def square_of_pixels(pixels: Tensor, side: int) -> Tensor:
 def load(folder: Path) -> ClipEmbedder:
     """A CLIP from a folder in the hub's layout: model, tokenizer, and preprocessor_config.json when it has one.
 
-    Raises: PackError when the folder does not hold them, or when the end token that the text encoder pools at is
+    Raises: PackError when the folder does not hold them, when a weight is missing, or when the end token that the text encoder pools at is
     not the tokenizer's.
     """
-    from transformers import CLIPModel, CLIPTokenizer
+    from transformers import CLIPModel, CLIPTokenizer, VisionTextDualEncoderModel
 
     folder = Path(folder)
     try:
-        model = CLIPModel.from_pretrained(folder, local_files_only=True, torch_dtype=torch.float32)
+        kind = json.loads((folder / "config.json").read_text(encoding="utf-8")).get("model_type")
+        model, info = (VisionTextDualEncoderModel if kind == DUAL else CLIPModel).from_pretrained(
+            folder, local_files_only=True, use_safetensors=True, dtype=torch.float32, output_loading_info=True
+        )
         tokenizer = CLIPTokenizer.from_pretrained(folder, local_files_only=True)
     except (OSError, ValueError) as error:
         raise PackError(
             f"{folder} holds no CLIP ({str(error).splitlines()[0]}); name a folder in the hub's layout"
         ) from error
+    if info["missing_keys"]:
+        raise PackError(f"{folder} lacks the weights of {min(info['missing_keys'])}: copy or train the pack again")
     # The value 2 of old configs means "pool at the highest token number", which is the end token there.
     pooled = model.config.text_config.eos_token_id
     if pooled != 2 and pooled != tokenizer.eos_token_id:
@@ -125,4 +134,13 @@ def load(folder: Path) -> ClipEmbedder:
     if (folder / "preprocessor_config.json").exists():
         statistics = json.loads((folder / "preprocessor_config.json").read_text(encoding="utf-8"))
     mean, std = tuple(statistics.get("image_mean", MEAN)), tuple(statistics.get("image_std", STD))
-    return ClipEmbedder(model.eval().requires_grad_(False), tokenizer, mean, std)
+    return ClipEmbedder(flattened(model).eval().requires_grad_(False), tokenizer, mean, std)
+
+
+def flattened(model: Any) -> Any:
+    """The model with a ResNet's pooled state as its projection takes it: (b, channels), not (b, channels, 1, 1)."""
+    from transformers import ResNetModel
+
+    if isinstance(model.vision_model, ResNetModel):
+        model.vision_model.pooler = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    return model
