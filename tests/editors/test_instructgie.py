@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from pentimento.diffusion.grids import Quadrants, by_quadrant, joined, quadrants
+from pentimento.diffusion.grids import Quadrants, joined, quadrants
 from pentimento.diffusion.latents import to_picture
 from pentimento.diffusion.objectives import draw_noise
 from pentimento.editors import EDITORS
@@ -101,23 +101,6 @@ def test_without_an_example_the_grid_is_noised_over_grey_above_the_picture_as_in
     assert len(drawn) == 2 and all(len(noise) == 2 for noise in drawn)  # steps; with the words and without
     assert all(torch.allclose(noise, drawn[0][:1], atol=1e-3) for noise in drawn)  # one noise, at every step
     assert drawn[0].mean().abs() < 0.2 and 0.8 < drawn[0].std() < 1.2
-
-
-@pytest.mark.parametrize("pairs", [(), (EXAMPLE,)])
-def test_where_what_is_given_is_kept_the_answer_alone_is_painted(pairs: tuple[Pair, ...]) -> None:
-    pack, model = ToyPack(), Asked(2)
-    vars(pack)["incontext"] = model
-    kept = edited("instructgie", WORDS, pairs, pack, given="kept")
-    assert kept.image.tobytes() != edited("instructgie", WORDS, pairs).image.tobytes()
-    given = quadrants(by_quadrant(model.autoencoder.encode, model.prompts[0]))
-    drawn = []
-    for x, t in model.at:
-        alpha, parts = model.alphas_cumprod[t].view(-1, 1, 1, 1), quadrants(x)
-        noise = [(getattr(parts, n) - alpha.sqrt() * getattr(given, n)) / (1 - alpha).sqrt() for n in ("in0", "out0", "in1")]
-        drawn.append(torch.cat(noise, -1))
-    assert len(drawn) == 2 and all(torch.allclose(noise, drawn[0][:1], atol=1e-3) for noise in drawn)
-    first, last = (quadrants(x).answer for x, _ in model.at)
-    assert not torch.allclose(first, last)
 
 
 def test_the_answers_own_quadrant_is_decoded(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,7 +5,7 @@ grid with a grey answer (Sec. 4.1). Mask-free; a mask that is given confines the
 """
 
 from functools import partial
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar
 
 import torch
 from pydantic import Field, SkipValidation
@@ -36,10 +36,6 @@ class InstructGIE(Confined):
     steps: Steps = Field(30, description="Euler ancestral steps")
     guidance: GuidanceScale = Field(9.0, description="guidance scale towards the instruction, as ControlNet's")
     unify: bool = Field(True, description="whether the instruction is said in its unified words")
-    given: Literal["painted", "kept"] = Field(
-        "painted",
-        description="the other three pictures while the answer is painted: along with it, as in the paper, or as they are",
-    )
     shift_guidance: Strength = Field(
         0.0,
         description="pull towards the example's editing shift, as a share of the noise; needs an example and a clip",
@@ -56,7 +52,7 @@ class InstructGIE(Confined):
             raise RequestError("shift_guidance follows an example and none was given: give one, or set it to 0")
         model = self.pack.incontext
         turning = partial(self.turned, model) if self.shift_guidance else as_it_is
-        return edit_shown(self, "instructgie", model, request, asked, turning, watch, self.given == "kept")
+        return edit_shown(self, "instructgie", model, request, asked, turning, watch)
 
     def turned(self, model: InContext, noise: Noise, prompt: Quadrants) -> Noise:
         """`noise`, guided by the example's editing shift (Sec. 4.1)."""

@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from ..diffusion.grids import Quadrants, joined, quadrants
+from ..diffusion.grids import Quadrants, grey_grid, joined, quadrants, without_pair
 from ..diffusion.guidance import classifier_free
 from ..diffusion.latents import choose_view, look, put_back
 from ..diffusion.objectives import Noise, draw_noise, q_sample
@@ -83,19 +83,12 @@ def as_it_is(noise: Noise, prompt: Quadrants) -> Noise:
 
 @torch.no_grad()
 def edit_shown(
-    settings: Showing,
-    method: str,
-    model: InContext,
-    request: Request,
-    asked: Asked,
-    turning: Turning,
-    watch: Watch,
-    keep_given: bool = False,
+    settings: Showing, method: str, model: InContext, request: Request, asked: Asked, turning: Turning, watch: Watch
 ) -> Result:
     """The request's picture edited by words, by an example, or by both (InstructGIE Sec. 4.1).
 
     Without an example its place is grey, in the visual prompt and in the grid that is painted, as in training where it
-    is dropped. With `keep_given` a model of grids paints the answer alone. The uncond branch lacks the text alone, so without words there is nothing to guide towards, and the
+    is dropped. The uncond branch lacks the text alone, so without words there is nothing to guide towards, and the
     guidance scale does nothing.
     Raises: RequestError for a picture or mask that cannot be used.
     """
@@ -120,8 +113,8 @@ def edit_shown(
     with model.same_texts():
         denoise = model.prompted(joined(prompt))
         noise = classifier_free(denoise, text, null, settings.guidance if words else 1.0)
-        if model.canvas == 2 and (keep_given or not asked.example):
-            noise = over_given(noise, model, prompt, keep_given, draw_noise(like, generator))
+        if model.canvas == 2 and not asked.example:
+            noise = below_grey(noise, model, draw_noise(like, generator))
         noise = turning(noise, prompt)
         x0 = euler_ancestral_sample(noise, like, model.alphas_cumprod, settings.steps, generator, stepped)
     answer = quadrants(x0).answer if model.canvas == 2 else x0  # (1, c, g, g)
@@ -137,22 +130,19 @@ def edit_shown(
     return Result(step.image, step.decoded, None, step.mask, record)
 
 
-def over_given(noise: Noise, model: InContext, prompt: Quadrants, in1: bool, drawn: Tensor) -> Noise:
-    """`noise`, which finds the example, and the picture `in1` if it is asked to, as they are given, noised by what was
-    `drawn` (1, c, 2h, 2w), whatever a sampler has painted there.
+def below_grey(noise: Noise, model: InContext, drawn: Tensor) -> Noise:
+    """`noise`, which finds a grey example, noised by what was `drawn` (1, c, 2h, 2w), above all that it is asked about.
 
-    A grey example stands so in training, and no loss looks at what is predicted there (InstructGIE Sec. 6.1): a sampler
-    that followed it would let the answer, which attends to it, see what no training shows.
+    So are grids in training whose example is dropped, and no loss looks at what is predicted there (InstructGIE Sec.
+    6.1): a sampler that followed it would let the answer, which attends to it, see what no training shows.
     """
-    parts = (prompt.in0, prompt.out0, prompt.in1, prompt.answer)
-    given = joined(Quadrants(*(model.autoencoder.encode(part) for part in parts)))  # (1, c, 2h, 2w)
-    place = Quadrants(*(torch.full_like(quadrants(drawn).in0[:, :1], kept) for kept in (1, 1, in1, 0)))
-    known = joined(place).bool()
+    grey = grey_grid(model.autoencoder.encode, model.size)
 
-    def over(x: Tensor, t: Tensor) -> Tensor:
-        return noise(torch.where(known, q_sample(given, drawn, t, model.alphas_cumprod), x), t)
+    def below(x: Tensor, t: Tensor) -> Tensor:
+        dropped = torch.ones(len(x), dtype=torch.bool)
+        return noise(without_pair(x, dropped, q_sample(grey, drawn, t, model.alphas_cumprod)), t)
 
-    return over
+    return below
 
 
 def prompt_of(query: Tensor, example: tuple[Image.Image, ...], settings: Placing, size: int) -> Quadrants:
