@@ -69,8 +69,10 @@ train() { # NAME RECIPE COMPONENT IMAGES HASH OPTION...: beside a copy of the pa
 compare() { # RECIPE: painters of the answer alone, so on four times as many
     train "$1" "$1" "$1" $((4 * GRIDS)) "$PAINTER"
 }
+AREA=$("$PYTHON" -c 'import json, sys; print(json.load(open(sys.argv[1]))["instructgie"][-1]["settings"]["area"])' \
+    "$PACK/reports.json") # the whole's own, whatever the recipe's is by now
 ablate() { # NAME SETTING
-    train "$1" instructgie incontext "$GRIDS" "$ALL" --set "areas=${AREAS:-panoptic}" --set "$2"
+    train "$1" instructgie incontext "$GRIDS" "$ALL" --set "areas=${AREAS:-panoptic}" --set "area=$AREA" --set "$2"
 }
 
 compare prompt_diffusion

@@ -186,6 +186,7 @@ def test_the_comparisons_are_trained_on_equal_picture_area_and_make_a_pack(tmp_p
     assert len(calls) == len(COMPARED) and all(call.startswith("glibc.malloc") for call in calls)
     assert all("images=19200" in call for call in calls[:2]) and all("images=4800" in call for call in calls[2:])
     assert not any("--minutes" in call for call in calls)
+    assert all("area=30.0" in call for call in calls[2:]) and calls[-1].endswith("area=0")  # the whole's own, but one
     pack = tmp_path / "runs/comparisons/pack"
     assert "judge" in read_manifest(pack / "manifest.json").roles and (pack / "prompt_diffusion").is_dir()
     (tmp_path / "comparisons" / ".without-sam.partial" / "left over").mkdir(parents=True)

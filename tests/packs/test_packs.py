@@ -13,6 +13,7 @@ from safetensors.torch import load_file, save_file
 from transformers import CLIPTextModel
 
 from pentimento import roles
+from pentimento.diffusion.attention import cross_attentions
 from pentimento.diffusion.grids import by_quadrant
 from pentimento.editors import EDITORS
 from pentimento.errors import PackError
@@ -247,6 +248,24 @@ def test_a_control_branch_is_loaded_beside_its_model(prompted):
 
 
 @torch.no_grad()
+@torch.no_grad()
+def test_a_branch_projects_a_text_once_and_answers_the_same_bit_for_bit(prompted):
+    model = opened(prompted).incontext
+    x, t, text = torch.randn(1, 4, 16, 16), torch.tensor([500]), model.encode_text(["c"])
+    layers = [layer.to_k for layer in cross_attentions(model.control.encoder).values()]
+    denoise = model.prompted(torch.rand(1, 3, 32, 32) * 2 - 1)
+    apart = [denoise(x + step, t, text) for step in range(3)]
+    weights = [layer.weight.clone() for layer in layers]
+    with model.same_texts():
+        first = denoise(x, t, text)
+        for layer in layers:
+            layer.weight.zero_()  # what was projected already is not projected again
+        kept = [first, *(denoise(x + step, t, text) for step in (1, 2))]
+    for layer, weight in zip(layers, weights, strict=True):
+        layer.weight.copy_(weight)
+    assert all(torch.equal(one, other) for one, other in zip(kept, apart, strict=True))
+
+
 def test_a_branch_looks_at_a_visual_prompt_once_and_answers_as_in_training(prompted):
     model = opened(prompted).incontext
     looks = []

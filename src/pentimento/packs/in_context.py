@@ -138,7 +138,7 @@ class PromptedDiffusion:
     @contextmanager
     def same_texts(self) -> Iterator[None]:
         """Keys and values of the last texts stay in the U-Net and in the branch while it lasts."""
-        with Kept(self.base.unet), Kept(self.control):
+        with Kept(self.base.unet), Kept(self.control.encoder):
             yield
 
 

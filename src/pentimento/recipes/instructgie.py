@@ -38,8 +38,8 @@ class Settings(InContextSettings):
 
     The ablations of Table 2: `rcldm=false` is a plain ControlNet, `shift=0` leaves out editing-shift matching,
     `unify=0` language instruction unification, `area=0` selective-area matching. `areas` says whose masks that uses.
-    The weights of the two losses, which the paper leaves open, make their gradients about as large as the noise loss's
-    on the grids that they look at (docs/LOG.md).
+    The weights of the two losses, which the paper leaves open, are chosen by their gradients with respect to the noise,
+    which on a grid that they look at are about as large as the noise loss's (docs/LOG.md).
     """
 
     prefix: str = Field(PREFIX, description="words before every text, by which the frozen model paints grids")
@@ -51,7 +51,7 @@ class Settings(InContextSettings):
     gate: bool = Field(False, description="whether a VSS block has a SiLU gate")
     blocks: int = Field(2, ge=1, description="VSS blocks of the vision encoder")
     shift: float = Field(0.05, ge=0, description="weight of editing-shift matching; 0 leaves it out")
-    area: float = Field(30.0, ge=0, description="weight of selective-area matching; 0 leaves it out")
+    area: float = Field(7.5, ge=0, description="weight of selective-area matching; 0 leaves it out")
     areas: Areas = Field("panoptic", description="whose masks: the pack's panoptic model's, or the drawn world's own")
     over_time: OverTime = Field("alpha_bar", description="how both losses weigh timesteps")
     t_max: int = Field(500, ge=1, description="for over_time=below: the first timestep that no longer counts")
