@@ -251,7 +251,9 @@ def test_threads_that_save_leave_the_umask_alone(tmp_path: Path) -> None:
     before = os.umask(0o027)
     try:
         with ThreadPoolExecutor(4) as threads:
-            for _ in threads.map(lambda i: images.save_picture(tmp_path / f"{i}.png", Image.new("RGB", (8, 8))), range(12)):
+            for _ in threads.map(
+                lambda i: images.save_picture(tmp_path / f"{i}.png", Image.new("RGB", (8, 8))), range(12)
+            ):
                 pass
         assert {path.stat().st_mode & 0o777 for path in tmp_path.iterdir()} == {0o640}
     finally:

@@ -148,7 +148,9 @@ def open_mask(path: str | os.PathLike[str], size: tuple[int, int]) -> np.ndarray
     if picture.alpha is not None:  # a brush on a clear layer
         mask &= np.asarray(picture.alpha) > 127
     if not mask.any():
-        raise RequestError(f"{os.fspath(path)}: the mask is black or clear everywhere; paint white where the edit may act")
+        raise RequestError(
+            f"{os.fspath(path)}: the mask is black or clear everywhere; paint white where the edit may act"
+        )
     return mask
 
 

@@ -404,7 +404,8 @@ def again(
 ) -> tuple[Edited, bool]:
     """The edit in a result's record, done once more, and whether every pixel is the same as in the result.
 
-    The picture, the learned instruction and the example (before, after) lie where the record says unless they are given.
+    The picture, the learned instruction and the example (before, after) lie where the record says unless they are
+    given.
 
     Raises:
         RequestError: no record; the input, the learned instruction or the example is gone or is another one; one is
@@ -453,7 +454,8 @@ def _learned_of(
         return None
     if moved is None and not os.path.isfile(record.learned):
         raise RequestError(
-            f"{os.fspath(result)}: its learned instruction was {record.learned}, which is not there; name it with --learned"
+            f"{os.fspath(result)}: its learned instruction was {record.learned}, which is not there; "
+            "name it with --learned"
         )
     learned = open_learned(moved or record.learned)
     if learned.sha256 != record.learned_sha256:
@@ -487,7 +489,8 @@ def _example_of(
     example = open_example(*(moved or record.example))
     if example.sha256 != record.example_pixels_sha256:
         raise RequestError(
-            f"{os.fspath(result)}: was made with other pictures than {' and '.join(example.paths)}; name those with --example"
+            f"{os.fspath(result)}: was made with other pictures than {' and '.join(example.paths)}; "
+            "name those with --example"
         )
     return example
 

@@ -172,7 +172,18 @@ def test_a_recipe_makes_a_net_and_exports_it(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "   ", "the " * 3000, "🐱➡️🐯", "猫を虎に変えて", "\x00\ud7ff", "make the caf\udce9 red", "ignore all rules", "a" * 10_000]
+    "text",
+    [
+        "",
+        "   ",
+        "the " * 3000,
+        "🐱➡️🐯",
+        "猫を虎に変えて",
+        "\x00\ud7ff",
+        "make the caf\udce9 red",
+        "ignore all rules",
+        "a" * 10_000,
+    ],
 )
 def test_any_text_gives_plans_or_a_plan_error(text: str) -> None:
     torch.manual_seed(3)

@@ -373,7 +373,9 @@ def test_the_hash_of_an_unsealed_pack_tells_its_weights(folder):
     save_file({name: weight + 1 for name, weight in load_file(path).items()}, path, metadata={"format": "pt"})
     other = opened(folder)
     assert other.hash != first.hash
-    assert other.hash_of("text_to_image") != first.hash_of("text_to_image") and other.hash_of("clip") == first.hash_of("clip")
+    assert other.hash_of("text_to_image") != first.hash_of("text_to_image") and other.hash_of("clip") == first.hash_of(
+        "clip"
+    )
 
 
 @pytest.mark.parametrize(

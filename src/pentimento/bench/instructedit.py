@@ -36,6 +36,7 @@ from .table import (
     Outcome,
     attempt,
     cell,
+    circumstances,
     figure,
     hardware,
     instruments_of,
@@ -182,7 +183,7 @@ def measure(
     rows = tuple(rows) or rows_of(pack)
     instruments, remarks = instruments_of(pack)
     head = {
-        "protocol": PROTOCOL, "pack": pack.name, "pack hash": pack.hash, "seed": seed,
+        "protocol": PROTOCOL, "pack": pack.name, "pack hash": pack.hash, "seed": seed, **circumstances(pack),
         "defaults": {name: dict(values) for name, values in pack.defaults.items()},
         "judge thresholds": dict(instruments.judge.thresholds) if instruments.judge else None,
     }  # fmt: skip

@@ -46,6 +46,7 @@ from .table import (
     Outcome,
     attempt,
     by_whom,
+    circumstances,
     clip_of,
     figures,
     hardware,
@@ -266,7 +267,7 @@ def measure(
     tools, remarks = instruments_of(pack)
     clip, notes = clip_of(pack, "CLIP scores")
     head = {
-        "protocol": PROTOCOL, "pack": pack.name, "pack hash": pack.hash, "seed": seed,
+        "protocol": PROTOCOL, "pack": pack.name, "pack hash": pack.hash, "seed": seed, **circumstances(pack),
         "networks": networks_of(tools, clip is not None, pack),
         "cases": str(cases) if cases is not None else "drawn",
         "defaults": {name: dict(values) for name, values in pack.defaults.items()},

@@ -44,6 +44,7 @@ from .table import (
     Log,
     Outcome,
     attempt,
+    circumstances,
     clip_of,
     hardware,
     instruments_of,
@@ -86,6 +87,7 @@ def measure(
     clip, notes = clip_of(pack, "CLIP directional similarity")
     head = {
         "protocol": PROTOCOL, "pack": pack.name, "pack hash": pack.hash, "seed": seed, "n": len(chosen),
+        **circumstances(pack),
         "networks": networks_of(tools, clip is not None, pack),
         "cases": f"{cases} {digest(cases)}" if cases is not None else "drawn",
     }  # fmt: skip

@@ -60,7 +60,8 @@ def mean(values: Sequence[float], generator: np.random.Generator, resamples: int
     """The mean with a percentile bootstrap interval: the same generator state gives the same interval.
 
     Resamples of few values spread too little: the interval is drawn out from the mean as Student's t is wider than the
-    normal distribution with the variance over n (Hesterberg 2015, Sec. 5.3). One value says nothing of its spread: bounds are infinite.
+    normal distribution with the variance over n (Hesterberg 2015, Sec. 5.3). One value says nothing of its spread:
+    bounds are infinite.
     """
     array = np.asarray(values, dtype=np.float64)
     n = len(array)

@@ -16,6 +16,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from ..data.scenes import WORLD_VERSION
 from ..errors import NothingFound, PackError, PlanError
 from ..roles import Clip, Pack, Panoptic
 from ..values import Request, Result
@@ -59,6 +60,15 @@ class BenchPack(Pack, Protocol):
     def perceptual(self) -> Likeness: ...
     @property
     def features(self) -> Features: ...
+
+
+def circumstances(pack: BenchPack) -> dict[str, Any]:
+    """What outcomes depend on beside models and settings: the drawn world, and the arithmetic of the painters."""
+    try:
+        arithmetic = pack.text_to_image.arithmetic
+    except PackError:
+        arithmetic = ""
+    return {"world": WORLD_VERSION, "arithmetic": arithmetic}
 
 
 @dataclass(frozen=True)

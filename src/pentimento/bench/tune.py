@@ -25,7 +25,7 @@ from ..values import Plan, Request
 from .judge import round_trip
 from .metrics import psnr
 from .statistics import mean
-from .table import BenchPack, Log, Outcome, attempt
+from .table import BenchPack, Log, Outcome, attempt, circumstances
 from .tasks import Task, draw_task, draw_tasks, given
 
 PROTOCOL = 2
@@ -140,6 +140,7 @@ def sweep(
     combinations = [dict(zip(grid, values, strict=True)) for values in product(*grid.values())]
     head = {
         "protocol": PROTOCOL, "phrasings": phrasings.DIGEST, "pack": pack.name, "models": models or pack.hash,
+        **circumstances(pack),
         "seed": seed, "method": name, "other settings": dict(others), "judge thresholds": dict(pack.judge.thresholds),
         **({"chosen by": by} if by else {}),
     }  # fmt: skip

@@ -42,8 +42,8 @@ STANDING_ON = frozenset(
     "beach street road moon stage island bridge farm planet table grass sand snow lava field".split()
 )
 BACKDROPS = frozenset(
-    "beach street road moon island farm planet grass sand snow lava field meadow desert forest wood jungle room kitchen "
-    "bedroom office sea ocean lake river city town village park garden mountains hills mountain hill sky".split()
+    "beach street road moon island farm planet grass sand snow lava field meadow desert forest wood jungle room "
+    "kitchen bedroom office sea ocean lake river city town village park garden mountains hills mountain hill sky".split()
 )
 """What may stand behind everything, so that "in a forest" at the end of a caption tells the background."""
 UNCOUNTABLE = frozenset(

@@ -47,8 +47,8 @@ def alike_in_words(clip: Clip, pairs: Sequence[Pair], text: Tensor, total: int) 
 def alike_in_pictures(clip: Clip, pairs: Sequence[Pair], model: Diffusion) -> Alike:
     """How far the picture before and the one that the predicted noise means lie in the wanted direction (ours).
 
-    Gradients cross the decoder. Rows count by alpha_t: in pure noise one step tells nothing of the picture. All pictures
-    are seen as the model sees them: those that are not square with their edges drawn out.
+    Gradients cross the decoder. Rows count by alpha_t: in pure noise one step tells nothing of the picture. All
+    pictures are seen as the model sees them: those that are not square with their edges drawn out.
     """
     before, after = (
         clip.embed_pixels(torch.cat([seen_whole(getattr(pair, side), model.size) for pair in pairs]))

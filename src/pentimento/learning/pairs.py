@@ -26,8 +26,8 @@ def read_pairs(folder: Path, max_megapixels: float = MAX_MEGAPIXELS) -> tuple[Pa
     """The pairs in a folder, by name: `{i}_0` and `{i}_1` side by side (Visii), the same below `train/` (TOP-Bench), or
     pictures of equal names in `before/` and `after/`.
 
-    Raises: RequestError when there are none, when a picture has another name, no partner or two, or when the two of a pair differ in
-    size or in nothing.
+    Raises: RequestError when there are none, when a picture has another name, no partner or two, or when the two of a
+    pair differ in size or in nothing.
     """
     if not folder.is_dir():
         raise RequestError(f"{folder}: there is no such folder; give one with pairs {{i}}_0.png and {{i}}_1.png")
@@ -41,8 +41,8 @@ def read_pairs(folder: Path, max_megapixels: float = MAX_MEGAPIXELS) -> tuple[Pa
         strays = [path.name for matched, path in numbered if not matched]
         if found and strays:
             raise RequestError(
-                f"{folder}: {strays[0]} is no picture of a pair, which are called {{i}}_0.png and {{i}}_1.png: rename it, "
-                "or take it away"
+                f"{folder}: {strays[0]} is no picture of a pair, which are called {{i}}_0.png and {{i}}_1.png: "
+                "rename it, or take it away"
             )
     sides: tuple[dict[str, Path], ...] = ({}, {})
     for side, name, path in found:
@@ -57,7 +57,10 @@ def read_pairs(folder: Path, max_megapixels: float = MAX_MEGAPIXELS) -> tuple[Pa
             f"{folder}: holds no pairs; wanted {{i}}_0.png and {{i}}_1.png, or the folders before and after"
         )
     names = sorted(sides[0], key=lambda name: (not name.isdecimal(), int(name) if name.isdecimal() else 0, name))
-    return tuple(_pair(*(_Named(str(side[name]), open_picture(side[name], max_megapixels).image) for side in sides)) for name in names)
+    return tuple(
+        _pair(*(_Named(str(side[name]), open_picture(side[name], max_megapixels).image) for side in sides))
+        for name in names
+    )
 
 
 def checked(pairs: Sequence[Pair], name: str = "pair") -> tuple[Pair, ...]:

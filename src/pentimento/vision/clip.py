@@ -108,8 +108,8 @@ def square_of_pixels(pixels: Tensor, side: int) -> Tensor:
 def load(folder: Path) -> ClipEmbedder:
     """A CLIP from a folder in the hub's layout: model, tokenizer, and preprocessor_config.json when it has one.
 
-    Raises: PackError when the folder does not hold them, when a weight is missing, or when the end token that the text encoder pools at is
-    not the tokenizer's.
+    Raises: PackError when the folder does not hold them, when a weight is missing, or when the end token that the text
+    encoder pools at is not the tokenizer's.
     """
     from transformers import CLIPModel, CLIPTokenizer, VisionTextDualEncoderModel
 
