@@ -43,7 +43,7 @@ STANDING_ON = frozenset(
 )
 BACKDROPS = frozenset(
     "beach street road moon island farm planet grass sand snow lava field meadow desert forest wood jungle room "
-    "kitchen bedroom office sea ocean lake river city town village park garden mountains hills mountain hill sky".split()
+    "kitchen bedroom office sea ocean lake river city town village park garden mountains hills sky".split()
 )
 """What may stand behind everything, so that "in a forest" at the end of a caption tells the background."""
 UNCOUNTABLE = frozenset(
