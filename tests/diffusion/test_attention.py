@@ -27,6 +27,11 @@ def own(unet, x: Tensor, t: Tensor, text: Tensor) -> Slots:
     return projected(unet, lambda: unet(x, t, encoder_hidden_states=text), M)
 
 
+def raised(slots: Slots) -> Slots:
+    """Slots whose keys are others."""
+    return Slots(tuple(k + 1 for k in slots.keys), slots.values)
+
+
 @torch.no_grad()
 def test_the_projections_of_the_forward_itself_change_nothing_bit_for_bit() -> None:
     unet, (x, t, text) = denoiser_network(), batch()
@@ -41,9 +46,7 @@ def test_the_projections_of_the_forward_itself_change_nothing_bit_for_bit() -> N
 def test_only_the_rows_that_are_meant_change() -> None:
     unet, (x, t, text) = denoiser_network(), batch()
     plain = unet(x, t, encoder_hidden_states=text).sample
-    start = own(unet, x, t, text)
-    other = Slots(tuple(k + 1 for k in start.keys), start.values)
-    with Inserted(unet, other, T) as inserted:
+    with Inserted(unet, raised(own(unet, x, t, text)), T) as inserted:
         inserted.at(t, torch.tensor([False, True, False]))
         changed = unet(x, t, encoder_hidden_states=text).sample
     assert torch.equal(changed[[0, 2]], plain[[0, 2]]) and not torch.allclose(changed[1], plain[1])
@@ -64,8 +67,7 @@ def test_the_model_is_put_back_when_something_fails_inside() -> None:
 def test_what_another_thread_asks_of_the_model_is_left_alone() -> None:
     unet, (x, t, text) = denoiser_network(), batch()
     plain = unet(x, t, encoder_hidden_states=text).sample
-    start = own(unet, x, t, text)
-    other = Slots(tuple(k + 1 for k in start.keys), start.values)
+    other = raised(own(unet, x, t, text))
 
     def asked() -> torch.Tensor:
         with torch.no_grad():
