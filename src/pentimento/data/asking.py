@@ -37,14 +37,15 @@ _ADJECTIVES = (
     "standing wet dry bright dark light old new"
 ).split()
 
-_MADE = (  # for training alone, as _PIECES: none that stands so in the paper's thirty
+_MADE = (
     "fried baked boiled roasted grilled chopped peeled melted frozen folded painted carved wrapped burnt torn "
     "cracked polished rusty dusty cloudy sunny misty sandy muddy leafy stormy snowy cosy curly hairy spicy sweet fresh"
 ).split()
 _PIECES = (
-    "piece cube stick ring ball box bowl jar bag cup pot stand frame window wall roof handle lamp "
-    "cake pie soup juice tree garden field shop house toy mask statue"
+    "piece cube stick ring ball box bowl jar bag cup pot stand frame roof handle lamp pie soup juice tree garden field "
+    "shop house toy mask statue"
 ).split()
+"""These and `_MADE` are taught, never tested; what stands so in the paper's thirty was left out."""
 
 
 def random_words(
@@ -117,7 +118,7 @@ def _random_phrase(rng: np.random.Generator, open_nouns: bool, test: bool) -> st
 
 
 def _modifier(rng: np.random.Generator) -> str:
-    """What may stand before a noun in training: any noun, known ones among them, an invented word, or how it was made."""
+    """What may stand before a noun in training: any noun, known ones among them, an invented word, or how it is made."""
     chance = rng.random()
     if chance < 0.2:
         return invented(rng)
