@@ -118,7 +118,7 @@ def _random_phrase(rng: np.random.Generator, open_nouns: bool, test: bool) -> st
 
 
 def _modifier(rng: np.random.Generator) -> str:
-    """What may stand before a noun in training: any noun, known ones among them, an invented word, or how it is made."""
+    """What may stand before a noun in training: a noun, a known one often, an invented word, or how it is made."""
     chance = rng.random()
     if chance < 0.2:
         return invented(rng)
