@@ -159,12 +159,21 @@ def train(
         )  # fmt: skip
         if accelerator.is_main_process:
             if step > start.step:
-                sample()  # before the checkpoint: a run that ends in here takes its last sample again
                 checkpoint()
+            if not _told(run_dir, report):  # also after a run that ended in its last sample
+                sample()
             export_whole(lambda folder: job.export(ema, folder), pack_dir, run_dir.name)
             write_json(run_dir / "report.json", report.to_json())
     accelerator.wait_for_everyone()
     return report
+
+
+def _told(run_dir: Path, report: TrainReport) -> bool:
+    """Whether a run has ended well at that image before: its report is written last."""
+    try:
+        return bool(json.loads((run_dir / "report.json").read_text("utf-8"))["images"] == report.images)
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
 
 
 def learning_rate(settings: TrainSettings, step: int) -> float:
