@@ -138,9 +138,10 @@ def draw_edit(
     `effects` is "all", "seen" (none of UNSEEN_EFFECTS) or "unseen" (only those).
     """
     rng = generator(split, seed, purpose=1)
+    shares = _shares(kinds)
     for _ in range(10_000):
         scene = draw_scene(int(rng.integers(1 << 40)), split, families)
-        kind = _kind(rng, kinds)
+        kind = str(rng.choice(list(kinds), p=shares))
         edit = _DRAW[kind](scene, kind, rng, split, families)
         if edit is None:
             continue
@@ -155,13 +156,14 @@ def draw_weighted_edit(
 ) -> Edit:
     """As `draw_edit`, for lessons: all kinds, as often as `WEIGHTS` says. There scene and kind are drawn anew until a
     scene allows its kind, and nine of ten allow no addition."""
-    return draw_edit(seed, split, (_kind(generator(split, seed, purpose=10), KINDS),), effects, families)
+    kind = str(generator(split, seed, purpose=10).choice(list(KINDS), p=_shares(KINDS)))
+    return draw_edit(seed, split, (kind,), effects, families)
 
 
-def _kind(rng: np.random.Generator, kinds: Sequence[str]) -> str:
-    """One of `kinds`, each as likely as `WEIGHTS` says."""
+def _shares(kinds: Sequence[str]) -> np.ndarray:
+    """How often each of `kinds` comes, as `WEIGHTS` says, (kinds,)."""
     weights = np.array([WEIGHTS[kind] for kind in kinds], dtype=float)
-    return str(rng.choice(list(kinds), p=weights / weights.sum()))
+    return weights / weights.sum()
 
 
 def _refer(scene: Scene, rng: np.random.Generator, singles: bool = False) -> Reference | None:

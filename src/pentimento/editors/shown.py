@@ -12,7 +12,7 @@ from torch import Tensor
 
 from ..diffusion.grids import Quadrants, grey_grid, joined, quadrants, without_pair
 from ..diffusion.guidance import classifier_free
-from ..diffusion.latents import choose_view, look, put_back
+from ..diffusion.latents import choose_view, look, put_back, seen_whole
 from ..diffusion.objectives import Noise, draw_noise, q_sample
 from ..diffusion.samplers import euler_ancestral_sample
 from ..errors import RequestError
@@ -100,7 +100,7 @@ def edit_shown(
         mask if mask is not None else everywhere(picture), model.size, settings.context, settings.closest
     )
     grid = on_grid(mask, view, model, settings)
-    prompt = prompt_of(look(picture, view), asked.example, settings, model.size)
+    prompt = prompt_of(look(picture, view), asked.example, model.size)
     text, null = model.encode_text([words, ""]).split(1)  # (1, tokens, d) each
     side = model.canvas * model.size // model.autoencoder.factor
     like = torch.zeros(1, model.autoencoder.latent_channels, side, side)
@@ -145,14 +145,13 @@ def below_grey(noise: Noise, model: InContext, drawn: Tensor) -> Noise:
     return below
 
 
-def prompt_of(query: Tensor, example: tuple[Image.Image, ...], settings: Placing, size: int) -> Quadrants:
+def prompt_of(query: Tensor, example: tuple[Image.Image, ...], size: int) -> Quadrants:
     """The visual prompt of a query (1, 3, size, size): the example's whole pictures, grey where there is none.
 
     The answer's place is grey. Raises: RequestError for an example that is too long for its width.
     """
     grey = torch.zeros_like(query)
-    views = [choose_view(everywhere(shown), size, settings.context, settings.closest) for shown in example]
-    before, after = [look(*one) for one in zip(example, views, strict=True)] or (grey, grey)
+    before, after = [seen_whole(shown, size) for shown in example] or (grey, grey)
     return Quadrants(before, after, query, grey)
 
 

@@ -28,7 +28,11 @@ def wanted(clip: Clip, pairs: Sequence[Pair]) -> Tensor:
 
     Each embedding has length 1, as `roles.Clip` gives them (ours): Visii's code takes the mean of those that have not.
     """
-    after, before = (clip.embed_images([getattr(pair, side) for pair in pairs]) for side in ("after", "before"))
+    return between(*(clip.embed_images([getattr(pair, side) for pair in pairs]) for side in ("before", "after")))
+
+
+def between(before: Tensor, after: Tensor) -> Tensor:
+    """The way from the mean of embeddings (b, d) to that of others, (1, d)."""
     return after.mean(0, keepdim=True) - before.mean(0, keepdim=True)
 
 
@@ -54,7 +58,7 @@ def alike_in_pictures(clip: Clip, pairs: Sequence[Pair], model: Diffusion) -> Al
         clip.embed_pixels(torch.cat([seen_whole(getattr(pair, side), model.size) for pair in pairs]))
         for side in ("before", "after")
     )
-    direction = (after.mean(0) - before.mean(0))[None]
+    direction = between(before, after)
     alphas = model.alphas_cumprod
 
     def alike(slots: Slots, x_t: Tensor, eps: Tensor, t: Tensor, rows: Tensor) -> Tensor:
