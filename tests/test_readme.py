@@ -26,7 +26,7 @@ from toy import ToyPack, toy_picture
 
 ROOT = Path(__file__).parents[1]
 PAGES = ("README.md", "docs/world.md", "docs/protocol.md", "docs/retouching.md")
-SLOW = ("train", "bench", "make", "study")
+SLOW = ("train", "bench", "make", "study", "studio")
 
 
 def shell_lines(page: str) -> list[list[str]]:

@@ -23,7 +23,7 @@ from conftest import source_environment
 from pentimento import cli
 from pentimento.bench.study import append_vote, questions, read_study, read_votes
 from pentimento.errors import PentimentoError, RequestError
-from pentimento.web import check_installed
+from pentimento.web import check_installed, serving
 from pentimento.web import study as page
 
 PICTURES = ("cat.png", "dog.png")
@@ -238,10 +238,10 @@ def test_votes_that_could_not_be_written_later_are_refused_at_the_start(folder: 
 
 
 def test_a_port_that_is_taken_is_refused() -> None:
-    with page.listen(0) as listening:
+    with serving.listen(0) as listening:
         port = listening.getsockname()[1]
         with pytest.raises(RequestError, match=f"port {port} cannot be used .*--port, or 0"):
-            page.listen(port)
+            serving.listen(port)
 
 
 def test_without_the_extra_it_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -283,11 +283,12 @@ def test_the_command_says_what_cannot_be_done(
 def test_the_browser_is_opened_when_asked_for(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     opened: SimpleQueue[str] = SimpleQueue()
     told: list[str] = []
-    monkeypatch.setattr(page.webbrowser, "open", opened.put)
-    monkeypatch.setattr(page.uvicorn.Server, "run", lambda self, sockets: None)
-    page.serve(read_study(folder), 0, told.append)
+    monkeypatch.setattr(serving.webbrowser, "open", opened.put)
+    monkeypatch.setattr(serving.uvicorn.Server, "run", lambda self, sockets: None)
+    app = page.make_app(read_study(folder))
+    serving.serve(app, serving.listen(0), told.append)
     assert told[0].startswith("http://127.0.0.1:") and opened.empty()
-    page.serve(read_study(folder), 0, told.append, open_browser=True)
+    serving.serve(app, serving.listen(0), told.append, open_browser=True)
     assert opened.get(timeout=30) == told[1]
 
 

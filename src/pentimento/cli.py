@@ -509,6 +509,37 @@ def bench(
     print(json.dumps(report, ensure_ascii=False) if as_json else "\n".join(outline(report)))
 
 
+@app.command("studio")
+def open_page(
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="The folder that results, uploads and what is learned are kept in.")
+    ] = Path("studio"),
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Of 127.0.0.1; 0 takes a free one.")] = 7860,
+    open_browser: Annotated[bool, typer.Option("--open", help="Open the page in the browser.")] = False,
+    pack: PackOption = "miniature",
+    device: DeviceOption = "auto",
+    dtype: DtypeOption = "auto",
+) -> None:
+    """Open the studio: a page of this machine that edits, compares, learns and repeats.
+
+    Plan and mask can be corrected there before the edit. Scripts may call what its buttons do: the page says how.
+    """
+    from . import images, studio, web
+
+    web.check_installed()
+    opened = studio.open_studio(pack, device, dtype)
+    folder = images.make_folder(output).resolve()
+    from .web.serving import listen, serve
+    from .web.studio import make_app
+    from .web.workbench import Workbench
+
+    listening = listen(port)
+    serve(
+        make_app(Workbench(opened, folder)), listening,
+        lambda address: print(f"{address} edits with {opened.pack.name}; Ctrl-C ends it", flush=True), open_browser,
+    )  # fmt: skip
+
+
 @app.command()
 def study(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="The study's folder.")],
@@ -542,12 +573,13 @@ def study(
     from . import web
 
     web.check_installed()
-    from .web.study import serve
+    from .web.serving import listen, serve
+    from .web.study import make_app
 
     def announce(address: str) -> None:
         print(f"{address} asks about {len(asked.triplets)} triplets; Ctrl-C ends it", flush=True)
 
-    serve(asked, port, announce, open_browser)
+    serve(make_app(asked), listen(port), announce, open_browser)
     print(f"{asked.votes}: {len(votes.standing(votes.read_votes(asked.votes)))} votes")
 
 

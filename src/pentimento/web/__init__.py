@@ -4,7 +4,7 @@ from importlib.util import find_spec
 
 from ..errors import PentimentoError
 
-NEEDED = ("fastapi", "uvicorn")
+NEEDED = ("fastapi", "gradio", "uvicorn")
 
 
 def check_installed() -> None:

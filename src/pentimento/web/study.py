@@ -8,30 +8,23 @@ kept is decided in bench/study.py.
 import base64
 import hashlib
 import io
-import os
 import re
 import secrets
-import socket
 import threading
-import webbrowser
-from collections.abc import Callable
-from contextlib import suppress
 from datetime import UTC, datetime
 from importlib import resources
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
-import uvicorn
 from fastapi import Cookie, Depends, FastAPI, HTTPException, Request, Response
 from fastapi.responses import HTMLResponse, JSONResponse
 from pydantic import BaseModel
-from starlette.middleware.trustedhost import TrustedHostMiddleware
 
 from .. import images
 from ..bench.study import Choice, Study, Vote, append_vote, questions, read_votes, standing
 from ..errors import PentimentoError, RequestError
+from .serving import keep_to_itself
 
-HOST = "127.0.0.1"
 VOTER = "pentimento_voter"
 """The cookie's name; its value is 32 random hex digits."""
 
@@ -41,43 +34,6 @@ class Ballot(BaseModel):
 
     question: str
     choice: Choice
-
-
-def serve(study: Study, port: int, announce: Callable[[str], None], open_browser: bool = False) -> None:
-    """Serve the study on loopback until Ctrl-C; `announce` is given the address once it answers there.
-
-    Raises:
-        RequestError: the port is taken, a picture is broken, or votes cannot be written or read.
-    """
-    app = make_app(study)
-    config = uvicorn.Config(app, log_level="warning", access_log=False, timeout_graceful_shutdown=2)
-    with listen(port) as listening:
-        address = f"http://{HOST}:{listening.getsockname()[1]}/"
-        announce(address)
-        if open_browser:  # some browsers, those in a terminal, return only when they are closed
-            threading.Thread(target=webbrowser.open, args=(address,), daemon=True).start()
-        with suppress(KeyboardInterrupt):  # raised again by uvicorn when all is closed
-            uvicorn.Server(config).run(sockets=[listening])
-
-
-def listen(port: int) -> socket.socket:
-    """A socket that takes connections on this port of loopback, or on a free one for 0.
-
-    Raises:
-        RequestError: the port is taken or not allowed.
-    """
-    listening = socket.socket()
-    try:
-        if os.name == "posix":  # elsewhere this would let two programs share a port
-            listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listening.bind((HOST, port))
-        listening.listen()
-    except OSError as error:
-        listening.close()
-        raise RequestError(
-            f"port {port} cannot be used ({error.strerror}); name another with --port, or 0 for a free one"
-        ) from None
-    return listening
 
 
 def make_app(study: Study) -> FastAPI:
@@ -91,25 +47,11 @@ def make_app(study: Study) -> FastAPI:
     names = {path: images.open_picture(path).pixel_hash[:24] for path in sorted(shown)}
     paths = {name: path for path, name in names.items()}
     page = resources.files(__package__).joinpath("study.html").read_text(encoding="utf-8")
-    allowed = policy(page)
     check_votes(study.votes)
     writing = threading.Lock()
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)  # its manual would load scripts from elsewhere
 
-    @app.middleware("http")
-    async def guard(request: Request, call_next: Any) -> Response:
-        origin = request.headers.get("origin", f"http://{request.headers['host']}")
-        if origin != f"http://{request.headers['host']}":
-            return JSONResponse({"detail": "only the study's own page may ask"}, status_code=403)
-        answer: Response = await call_next(request)
-        answer.headers["X-Content-Type-Options"] = "nosniff"
-        answer.headers["Referrer-Policy"] = "no-referrer"
-        answer.headers["Content-Security-Policy"] = allowed
-        answer.headers.setdefault("Cache-Control", "no-store")
-        return answer
-
-    # Added last, so asked first: a name that leads here from elsewhere (DNS rebinding) gets nothing.
-    app.add_middleware(TrustedHostMiddleware, allowed_hosts=[HOST, "localhost"], www_redirect=False)
+    keep_to_itself(app, policy(page))
 
     @app.exception_handler(PentimentoError)
     def refuse(request: Request, error: PentimentoError) -> Response:
