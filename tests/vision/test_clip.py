@@ -1,4 +1,4 @@
-"""The CLIP wrapper over a tiny random model that is made here."""
+"""The CLIP wrapper over tiny random models that are made here: a CLIP, and a dual encoder with a ResNet."""
 
 from pathlib import Path
 
@@ -7,7 +7,16 @@ import pytest
 import torch
 from PIL import Image
 from torch import Tensor
-from transformers import CLIPConfig, CLIPModel, CLIPTokenizer
+from transformers import (
+    CLIPConfig,
+    CLIPModel,
+    CLIPTextModel,
+    CLIPTokenizer,
+    ResNetConfig,
+    ResNetModel,
+    VisionTextDualEncoderConfig,
+    VisionTextDualEncoderModel,
+)
 
 from pentimento.errors import PackError
 from pentimento.roles import Clip
@@ -18,8 +27,8 @@ LETTERS = "abcdefghijklmnopqrstuvwxyz"
 TOWER = dict(hidden_size=16, intermediate_size=32, num_hidden_layers=1, num_attention_heads=2)
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+@pytest.fixture(scope="module", params=["clip", "dual encoder"])
+def folder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     torch.manual_seed(0)
     path = tmp_path_factory.mktemp("clip")
     words = [*LETTERS, *(f"{c}</w>" for c in LETTERS), "<|startoftext|>", "<|endoftext|>"]
@@ -28,7 +37,16 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     text = TOWER | dict(vocab_size=len(words), max_position_embeddings=12, bos_token_id=start, eos_token_id=end)
     text["pad_token_id"] = end
     config = CLIPConfig(text_config=text, vision_config=TOWER | dict(image_size=32, patch_size=16), projection_dim=8)
-    CLIPModel(config).save_pretrained(path)
+    if request.param == "clip":
+        CLIPModel(config).save_pretrained(path)
+    else:
+        resnet = ResNetConfig(
+            embedding_size=8, hidden_sizes=[8, 16], depths=[1, 1], layer_type="basic", hidden_size=16, image_size=32
+        )
+        towers = VisionTextDualEncoderConfig.from_vision_text_configs(resnet, config.text_config, projection_dim=8)
+        VisionTextDualEncoderModel(
+            towers, vision_model=ResNetModel(resnet), text_model=CLIPTextModel(config.text_config)
+        ).save_pretrained(path)
     tokenizer.save_pretrained(path)
     return path
 
@@ -46,6 +64,14 @@ def test_embeddings_are_normalised_and_of_one_length(embedder: ClipEmbedder) -> 
     assert torch.allclose(images.norm(dim=-1), torch.ones(3)) and torch.allclose(texts.norm(dim=-1), torch.ones(3))
 
 
+def test_its_fingerprint_tells_weights_and_statistics(folder: Path) -> None:
+    one, other = clip.load(folder), clip.load(folder)
+    assert one.fingerprint == other.fingerprint
+    statistics = [buffer for buffer in other.model.buffers() if buffer.is_floating_point()]
+    (statistics or list(other.model.parameters()))[0].add_(1)
+    assert ClipEmbedder(other.model, other.tokenizer).fingerprint != one.fingerprint
+
+
 def as_pixels(image: Image.Image) -> Tensor:
     """(1, 3, h, w) in [-1, 1]."""
     return torch.from_numpy(np.array(image.convert("RGB"))).permute(2, 0, 1)[None].float() / 127.5 - 1
@@ -61,7 +87,7 @@ def smooth(width: int, height: int) -> Image.Image:
 def test_pixels_and_pictures_have_the_same_embedding(embedder: ClipEmbedder, size: tuple[int, int]) -> None:
     picture = smooth(*size)
     seen, turned = embedder.embed_images([picture, picture.rotate(180)])
-    assert torch.allclose(embedder.embed_pixels(as_pixels(picture))[0], seen, atol=5e-3)
+    assert torch.allclose(embedder.embed_pixels(as_pixels(picture))[0], seen, atol=1e-2)
     assert (turned - seen).abs().max() > 0.05
 
 

@@ -116,31 +116,31 @@ class OpenPack:
         """That of some roles alone: what is measured with these stays measured when others change."""
         return self._identity.hash_of(*roles)
 
-    @cached_property
+    @property
     def text_to_image(self) -> Diffusion:
         return self.load("text_to_image")
 
-    @cached_property
+    @property
     def instruct(self) -> Diffusion:
         return self.load("instruct")
 
-    @cached_property
+    @property
     def inpaint(self) -> Diffusion:
         return self.load("inpaint")
 
-    @cached_property
+    @property
     def incontext(self) -> InContext:
         return self.load("incontext")
 
-    @cached_property
+    @property
     def prompt_diffusion(self) -> InContext:
         return self.load("prompt_diffusion")
 
-    @cached_property
+    @property
     def instruct_in_context(self) -> Diffusion:
         return self.load("instruct_in_context")
 
-    @cached_property
+    @property
     def detector(self) -> Detector:
         return self.load("detector")
 
@@ -159,15 +159,15 @@ class OpenPack:
             raise PackError(f"the pack {self.name!r} has the segmenter's threshold {threshold!r}: give it a number")
         return GroundedSegmenter(self.detector, self.box_segmenter, threshold)
 
-    @cached_property
+    @property
     def panoptic(self) -> Panoptic:
         return self.load("panoptic")
 
-    @cached_property
+    @property
     def captioner(self) -> Captioner:
         return self.load("captioner")
 
-    @cached_property
+    @property
     def planner(self) -> Planner:
         return self.load("planner")
 
@@ -187,7 +187,7 @@ class OpenPack:
 
         return complete
 
-    @cached_property
+    @property
     def clip(self) -> Clip:
         return self.load("clip")
 
@@ -200,24 +200,24 @@ class OpenPack:
             return ()
         return read_phrases(self.folder / folder / PHRASES)
 
-    @cached_property
+    @property
     def judge(self) -> Any:
         """The judge of edits; for the bench alone."""
         return self.load("judge")
 
-    @cached_property
+    @property
     def perceptual(self) -> Any:
         """What says how different pictures look, for the bench alone: LPIPS where its weights are there, else the
         pack's own network."""
         return self.load("lpips") if self._measures_by("lpips") else self._own_perceptual
 
-    @cached_property
+    @property
     def features(self) -> Any:
         """What sees pictures for distances between sets, for the bench alone: Inception where its weights are there,
         else the pack's own network."""
         return self.load("inception") if self._measures_by("inception") else self._own_perceptual
 
-    @cached_property
+    @property
     def _own_perceptual(self) -> Any:
         return self.load("perceptual")
 

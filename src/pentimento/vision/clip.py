@@ -38,7 +38,7 @@ class ClipEmbedder:
     @cached_property
     def fingerprint(self) -> str:
         """A short sha256 of its weights."""
-        return digest(self.model)
+        return digest(self.model, buffers=True)
 
     @torch.no_grad()
     def embed_images(self, images: Sequence[Image.Image]) -> Tensor:

@@ -42,9 +42,10 @@ def read_config(folder: Path, kind: str) -> dict[str, Any]:
     return config
 
 
-def digest(net: nn.Module) -> str:
-    """A name for a network's parameters as they are stored."""
-    weights = b"".join(p.detach().half().cpu().numpy().tobytes() for p in net.parameters())
+def digest(net: nn.Module, buffers: bool = False) -> str:
+    """A name for a network's parameters as they are stored; with `buffers`, for its batch norms' statistics as well."""
+    told = [*net.parameters(), *(b for b in net.buffers() if buffers and b.is_floating_point())]
+    weights = b"".join(one.detach().half().cpu().numpy().tobytes() for one in told)
     return hashlib.sha256(weights).hexdigest()[:12]
 
 
