@@ -19,7 +19,7 @@ from pydantic import ValidationError
 from .. import images, studio
 from ..data.scenes import draw_scene, render
 from ..editors import EDITORS
-from ..editors.planned import plans_for
+from ..editors.planned import mask_for, plans_for
 from ..errors import PentimentoError, PlanError, RequestError
 from ..learning.pairs import read_pairs
 from ..settings import assignments, describe, friendly
@@ -86,9 +86,7 @@ class Workbench:
             raise RequestError("there are several edits, and each finds its own: say one, or what to find")
         if not asked[0].find:
             raise RequestError("the whole picture is edited: there is nothing to find")
-        which = asked[0].which
-        found = studio.find(self.opened, seen, asked[0].find, (which,) if isinstance(which, str) else which)
-        return found.mask, rows
+        return mask_for(self.opened.pack, asked[0], seen.image), rows
 
     def mask(self, picture: str | None, file: str) -> np.ndarray:
         """The mask in a picture file, bool (h, w): white where the edit may act."""
@@ -117,14 +115,15 @@ class Workbench:
         self.stop.clear()
         picture = _picture(asked.picture)
         learned = studio.open_learned(asked.learned) if asked.learned else None
-        method = studio.method_for(learned, example_of(asked.example), asked.method)
+        example = example_of(asked.example)
+        method = studio.method_for(learned, example, asked.method)
         chosen = {**(learned.learned.scales if learned else {}), **self._changed(method, asked.settings)}
         editor = studio.make_editor(self.opened, method, chosen)
         mask = studio.confined(self.opened, picture, asked.phrase, asked.mask) if asked.phrase.strip() else asked.mask
         plans = plans_of_rows(asked.plans) if "plan" in EDITORS[method].works_from else ()
         edits = studio.variants(
             self.opened, editor, method, picture, asked.instruction.strip(), range(asked.seed, asked.seed + asked.n),
-            mask, plans, watch=self._stoppable(watch), learned=learned, example=example_of(asked.example),
+            mask, plans, watch=self._stoppable(watch), learned=learned, example=example,
         )  # fmt: skip
         for edited in edits:
             yield self._kept(edited), edited
