@@ -58,6 +58,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         for recipe, values in jobs:
             made = recipe.job(recipe.Settings(**small, **values), path)
             made.export(made.model, path)
+        instructgie.job(settings("instructgie", path, **ALONE), path)  # draws what all learn from
         yield path
 
 
