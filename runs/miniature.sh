@@ -41,6 +41,7 @@ mkdir -p "$PACK" # an empty folder: from nothing; without it a run would start f
 
 train autoencoder --minutes "${AUTOENCODER:-60}" # first: the painters work in its latents
 train clip --minutes "${CLIP:-30}"
+train reader                             # learns what the painters are read by
 train text_to_image --minutes "${UNET:-150}" # starts from clip's text encoder
 train instruct --minutes "${INSTRUCT:-60}"   # starts from text_to_image
 train inpaint --minutes "${INPAINT:-45}"     # starts from text_to_image

@@ -53,4 +53,4 @@ def test_a_wrong_setting_is_refused_with_the_names_of_all(toy_name, tmp_path, ty
 
 def test_importing_the_recipes_imports_none_of_them():
     assert "torch" not in vars(recipes)
-    assert len([name for name in recipes.RECIPES if name != "toy"]) == 15
+    assert len([name for name in recipes.RECIPES if name != "toy"]) == 16

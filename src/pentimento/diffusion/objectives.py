@@ -11,6 +11,8 @@ from torch import Tensor
 
 Noise = Callable[[Tensor, Tensor], Tensor]
 """(x_t (b, c, h, w), t (b,) integer timesteps) -> eps (b, c, h, w)."""
+Further = Callable[[Tensor, Tensor, Tensor], Tensor]
+"""(x_t (b, c, h, w), predicted eps (b, c, h, w), t (b,)) -> a scalar to be added to the noise loss."""
 
 
 def draw_timesteps(count: int, low: int, high: int, generator: torch.Generator) -> Tensor:
@@ -61,22 +63,25 @@ def noise_loss(
     gamma: float | None = None,
     floor: float = 0.0,
     importance: Tensor | None = None,
+    further: Further | None = None,
 ) -> Tensor:
     """The mean squared error of the predicted noise over a batch of clean latents x0 (b, c, h, w) (InstructEdit Eq. 1).
 
     t is uniform over all timesteps. gamma turns on min-SNR weighting, with this floor; None is the paper's unweighted
-    loss. `importance` (b, 1, h, w) weighs cells against each other; only its ratios count.
+    loss. `importance` (b, 1, h, w) weighs cells against each other; only its ratios count. `further` adds
+    what else is asked of the prediction.
     """
     t = draw_timesteps(len(x0), 0, len(alphas_cumprod), generator).to(x0.device)
     noise = draw_noise(x0, generator)
-    eps = noise_of(q_sample(x0, noise, t, alphas_cumprod), t)
+    x_t = q_sample(x0, noise, t, alphas_cumprod)
+    eps = noise_of(x_t, t)
     errors = (eps.float() - noise.float()).square()  # (b, c, h, w)
     if importance is not None:
         errors = errors * (importance / importance.mean())
     losses = errors.mean(dim=(1, 2, 3))  # (b,)
     if gamma is not None:
         losses = losses * min_snr_weights(t, alphas_cumprod, gamma, floor).to(losses.device)
-    return losses.mean()
+    return losses.mean() if further is None else losses.mean() + further(x_t, eps, t)
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 RECIPES = {
     name: f"pentimento.recipes.{name}"
     for name in (
-        "autoencoder", "clip", "text_to_image", "instruct", "inpaint", "detector",
+        "autoencoder", "clip", "reader", "text_to_image", "instruct", "inpaint", "detector",
         "segmenter", "panoptic", "captioner", "language", "instructgie", "prompt_diffusion", "instruct_in_context",
         "judge", "perceptual",
     )

@@ -36,8 +36,9 @@ from .latents import (
 )
 from .layout import NAMELESS, SIDE, importance
 from .lessons import described, edit_store, of_a_part
+from .reader import legibility
 from .text import ids_of, text_encoder, tokenizer
-from .text_to_image import Painter, layout_weight, unet
+from .text_to_image import Painter, layout_weight, reader_for, unet
 
 
 class Settings(InstructSettings):
@@ -101,6 +102,7 @@ def job(settings: Settings, pack_dir: Path) -> Job:
     layouts = edit_layouts(settings.data, settings.edits, settings.parts)
     store = edit_store(settings.data, settings.edits, settings.parts)
     frames = edit_frames(settings.data, settings.edits, settings.parts)
+    reader = reader_for(settings, pack_dir, channels)
     null = ids_of(tokens, [""])[0]
 
     def pixels(row: int, side: int) -> np.ndarray:
@@ -149,6 +151,7 @@ def job(settings: Settings, pack_dir: Path) -> Job:
             return noise_loss(
                 eps, batch.x0, alphas, generator, settings.min_snr, settings.snr_floor,
                 importance(batch.layouts, settings.things),
+                reader and legibility(reader, alphas, batch.layouts, settings.legible),
             )  # fmt: skip
 
         return net.lessons(noise, batch.layouts, batch.weight)
@@ -173,5 +176,6 @@ def job(settings: Settings, pack_dir: Path) -> Job:
         sheet(torch.cat(rows), 8).save(path)
 
     return Job(
-        model=painter, batch=batch, loss=loss, export=export, sample=sample, frozen=(vae,), beside=latents.made_by
-    )
+        model=painter, batch=batch, loss=loss, export=export, sample=sample,
+        frozen=(vae, reader) if reader else (vae,), beside=latents.made_by,
+    )  # fmt: skip

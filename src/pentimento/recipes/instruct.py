@@ -21,8 +21,9 @@ from .autoencoder import sheet
 from .latents import CAPTIONS, draw_rows, edit_latents, edit_layouts, edit_windows, edit_words, windowed
 from .layout import importance
 from .lessons import asked
+from .reader import legibility
 from .text import ids_of, text_encoder, tokenizer
-from .text_to_image import Painter, PainterSettings, layout_weight, unet
+from .text_to_image import Painter, PainterSettings, layout_weight, reader_for, unet
 
 
 class Settings(PainterSettings):
@@ -74,6 +75,7 @@ def job(settings: Settings, pack_dir: Path) -> Job:
     words = edit_words(settings.data, "instructions", tokens, settings.edits, settings.parts, asked, windows=False)
     layouts = edit_layouts(settings.data, settings.edits, settings.parts)
     frames = edit_windows(settings.data, settings.edits, settings.parts)
+    reader = reader_for(settings, pack_dir, channels)
     null = ids_of(tokens, [""])[0]
 
     def batch(step: int, size: int) -> Batch:
@@ -109,7 +111,8 @@ def job(settings: Settings, pack_dir: Path) -> Job:
 
         def noise() -> Tensor:
             return noise_loss(
-                eps, batch.after, alphas, generator, settings.min_snr, settings.snr_floor, weighs
+                eps, batch.after, alphas, generator, settings.min_snr, settings.snr_floor, weighs,
+                reader and legibility(reader, alphas, after, settings.legible),
             )  # fmt: skip
 
         return net.lessons(noise, after, batch.weight)
@@ -123,7 +126,10 @@ def job(settings: Settings, pack_dir: Path) -> Job:
         rows = shown.before, edited(ema, shown.before, shown.ids, null, alphas), shown.after
         sheet(torch.cat([latents.decode(z) for z in rows]), 8).save(path)
 
-    return Job(model=painter, batch=batch, loss=loss, export=export, sample=sample, beside=latents.made_by)
+    return Job(
+        model=painter, batch=batch, loss=loss, export=export, sample=sample, frozen=(reader,) if reader else (),
+        beside=latents.made_by,
+    )  # fmt: skip
 
 
 def edited(painter: Painter, before: Tensor, ids: Tensor, null: Tensor, alphas: Tensor) -> Tensor:

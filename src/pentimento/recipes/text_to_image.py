@@ -37,6 +37,7 @@ from .latents import (
 )
 from .layout import LayoutHead, Listening, importance
 from .lessons import described
+from .reader import Reader, legibility, reader_of
 from .text import WIDTH, ids_of, text_encoder, tokenizer
 
 PROMPTS = (
@@ -62,6 +63,9 @@ class PainterSettings(TrainSettings):
     things: float = Field(3.0, gt=0, description="weight of a thing's cells in the noise loss, beside 1 elsewhere")
     layout: float = Field(0.05, ge=0, description="weight of the layout loss, at first")
     layout_images: int = Field(50_000, ge=0, description="images after which its weight falls to a fifth")
+    legible: float = Field(
+        0.03, ge=0, description="weight of what a reader of nouns misreads, beside the noise loss; 0 needs no reader"
+    )
     shift: float = Field(-0.5, description="shift of the cosine schedule, in half nats of log SNR")
     data: Path = Path("runs/data")
 
@@ -130,6 +134,11 @@ def unet(channels: tuple[int, ...], heads: int, in_channels: int, latent_channel
     return net
 
 
+def reader_for(settings: PainterSettings, pack_dir: Path, latent_channels: int) -> Reader | None:
+    """Who reads what a painter means, if anybody does. Raises: as `reader_of` does."""
+    return reader_of(pack_dir, latent_channels) if settings.legible else None
+
+
 def layout_weight(settings: PainterSettings, step: int) -> Tensor:
     """Reading comes first, painting then: the weight of the layout loss at a step."""
     return torch.tensor(settings.layout * (1.0 if step * settings.batch_size < settings.layout_images else 0.2))
@@ -169,6 +178,7 @@ def job(settings: Settings, pack_dir: Path) -> Job:
     windows = edit_windows(settings.data, settings.edits, settings.parts)
     trained = ~np.isin(edit_kinds(settings.data, settings.edits, settings.parts), Layout().withheld)
     in_grids = np.flatnonzero(np.tile(trained, 2))  # whole pictures, then close-ups
+    reader = reader_for(settings, pack_dir, latent_channels)
     null = ids_of(tokens, [""])[0]
     grid_mark = ids_of(tokens, ["grid of four pictures, "])[0]
     mark = grid_mark[1 : int((grid_mark == tokens.eos_token_id).nonzero()[0])]
@@ -218,6 +228,7 @@ def job(settings: Settings, pack_dir: Path) -> Job:
             return noise_loss(
                 lambda x, t: net(x, t, states), batch.x0, alphas, generator, settings.min_snr, settings.snr_floor,
                 importance(batch.layouts, settings.things),
+                reader and legibility(reader, alphas, batch.layouts, settings.legible),
             )  # fmt: skip
 
         return net.lessons(noise, batch.layouts, batch.weight)
@@ -236,4 +247,7 @@ def job(settings: Settings, pack_dir: Path) -> Job:
         painted = euler_ancestral_sample(guided, like, alphas, 30, torch.Generator().manual_seed(1))
         sheet(latents.decode(painted), 8).save(path)  # DDIM's steps begin below T, where much is decided already
 
-    return Job(model=painter, batch=batch, loss=loss, export=export, sample=sample, beside=latents.made_by)
+    return Job(
+        model=painter, batch=batch, loss=loss, export=export, sample=sample, frozen=(reader,) if reader else (),
+        beside=latents.made_by,
+    )  # fmt: skip
