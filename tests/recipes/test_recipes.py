@@ -21,7 +21,6 @@ from pentimento.diffusion.schedule import cosine_alphas_cumprod
 from pentimento.errors import PackError, TrainingError
 from pentimento.recipes import autoencoder, clip, inpaint, instruct, language, reader, segmenter, text_to_image
 from pentimento.recipes.latents import edit_latents
-from pentimento.recipes.layout import NAMELESS, WHAT
 from pentimento.recipes.lessons import draw_lesson
 from pentimento.recipes.text import ids_of, text_encoder, tokenizer
 from pentimento.vision.clip import load as load_clip
@@ -127,40 +126,46 @@ def test_text_to_image_and_then_instruct_train_and_warm_start(folder: Path) -> N
             assert shown.width > 128
 
 
-def test_a_reader_knows_a_things_noun_by_its_cells_alone() -> None:
-    """Of what is read, the cells of things that have a name count, and they count alike."""
-    layouts = torch.zeros(2, 6, 4, 4, dtype=torch.uint8)
-    layouts[0, 0, 0, 0], layouts[0, 0, 1, 1], layouts[1, 0, 2, 2] = len(PLACES), len(PLACES) + 1, NAMELESS
+def test_latents_look_right_to_a_reader_that_are_the_true_ones() -> None:
+    """Directions of features are compared, and a thing's cells count three times."""
+    layouts = torch.zeros(1, 6, 4, 4, dtype=torch.uint8)
+    layouts[0, 0, :2, :2] = len(PLACES)
     net = reader.Reader(8, 8)
-    sure = torch.zeros(2, len(WHAT), 4, 4)
-    sure[0, len(PLACES), :2, :2] = 50.0  # right in one of two cells
-    net.forward = lambda x: sure
-    assert float(net.misread(torch.zeros(2, 8, 4, 4), layouts)) == pytest.approx(25.0, abs=1e-3)
+    net.features = lambda x: (x, x[..., ::2, ::2])
+    truth = torch.randn(1, 8, 4, 4)
+    assert net.unlike(3 * truth, truth, layouts) == pytest.approx(0, abs=1e-6)
+    turned = truth.clone()
+    turned[..., 0, 0] *= -1
+    assert net.unlike(turned, truth, layouts) == pytest.approx(2 * 3 / (12 + 4 * 3) + 2 * 3 / (3 + 3), abs=1e-5)
+    turned = truth.clone()
+    turned[..., 3, 3] *= -1  # ground
+    assert net.unlike(turned, truth, layouts) == pytest.approx(2 / 24, abs=1e-5)
 
 
-def test_a_painter_is_read_where_nouns_are_decided_by_the_clean_latents_that_it_means() -> None:
+def test_a_painter_is_looked_at_where_nouns_are_decided_in_the_clean_latents_that_it_means() -> None:
     alphas = cosine_alphas_cumprod()
     x0, noise = torch.randn(4, 8, 2, 2), torch.randn(4, 8, 2, 2)
     t = torch.tensor([reader.CLEAREST - 1, reader.CLEAREST, reader.NOISIEST - 1, reader.NOISIEST])
     layouts = torch.arange(4).view(4, 1, 1, 1).expand(4, 6, 2, 2)
     seen = []
-    listener = SimpleNamespace(misread=lambda x, y: (seen.append((x, y)), x.mean())[1])
-    further = reader.legibility(listener, alphas, layouts, 0.5)
+    onlooker = SimpleNamespace(unlike=lambda *given: (seen.append(given), given[0].mean())[1])
+    further = reader.looking_right(onlooker, alphas, x0, layouts, 0.5)
     assert further(q_sample(x0, noise, t, alphas), noise, t) == pytest.approx(float(x0[1:3].mean()) / 2, abs=1e-4)
-    torch.testing.assert_close(seen[0][0], x0[1:3], atol=1e-3, rtol=0)
-    assert seen[0][1].unique().tolist() == [1, 2]
+    meant, true, places = seen[0]
+    torch.testing.assert_close(meant, x0[1:3], atol=1e-3, rtol=0)
+    assert torch.equal(true, x0[1:3]) and places.unique().tolist() == [1, 2]
     assert further(x0, noise, torch.tensor([0, 1, 950, 999])) == 0 and len(seen) == 1
 
 
 @pytest.mark.parametrize("recipe", [text_to_image, instruct, inpaint])
-def test_every_painter_learns_to_be_read(folder: Path, recipe) -> None:
+def test_every_painter_learns_to_look_right(folder: Path, recipe) -> None:
     if not (folder / "text_to_image").exists():
         painter = text_to_image.job(text_to_image.Settings(**TINY_NET, data=folder / "data"), folder)
         painter.export(painter.model, folder)
     channels = TINY_NET if recipe is text_to_image else TINY
 
-    def loss(legible: float) -> tuple[float, int]:
-        settings = recipe.Settings(**{**channels, "batch_size": 8}, legible=legible, data=folder / "data")
+    def loss(looks: float) -> tuple[float, int]:
+        settings = recipe.Settings(**{**channels, "batch_size": 8}, looks=looks, data=folder / "data")
         made = recipe.job(settings, folder)
         value = made.loss(made.model, made.batch(0, 8), torch.Generator().manual_seed(0))
         return float(value.detach()), sum(isinstance(module, reader.Reader) for module in made.frozen)
@@ -171,7 +176,7 @@ def test_every_painter_learns_to_be_read(folder: Path, recipe) -> None:
 
 
 def test_a_painter_asks_for_its_reader(folder: Path, tmp_path: Path) -> None:
-    with pytest.raises(TrainingError, match=r"run `pentimento train reader` first, or set legible=0"):
+    with pytest.raises(TrainingError, match=r"run `pentimento train reader` first, or set looks=0"):
         reader.reader_of(tmp_path, 8)
     with pytest.raises(TrainingError, match="reads other latents or nouns: delete it"):
         reader.reader_of(folder, 4)

@@ -36,7 +36,7 @@ from .latents import (
 )
 from .layout import NAMELESS, SIDE, importance
 from .lessons import described, edit_store, of_a_part
-from .reader import legibility
+from .reader import looking_right
 from .text import ids_of, text_encoder, tokenizer
 from .text_to_image import Painter, layout_weight, reader_for, unet
 
@@ -151,7 +151,7 @@ def job(settings: Settings, pack_dir: Path) -> Job:
             return noise_loss(
                 eps, batch.x0, alphas, generator, settings.min_snr, settings.snr_floor,
                 importance(batch.layouts, settings.things),
-                reader and legibility(reader, alphas, batch.layouts, settings.legible),
+                reader and looking_right(reader, alphas, batch.x0, batch.layouts, settings.looks),
             )  # fmt: skip
 
         return net.lessons(noise, batch.layouts, batch.weight)

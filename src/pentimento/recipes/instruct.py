@@ -21,7 +21,7 @@ from .autoencoder import sheet
 from .latents import CAPTIONS, draw_rows, edit_latents, edit_layouts, edit_windows, edit_words, windowed
 from .layout import importance
 from .lessons import asked
-from .reader import legibility
+from .reader import looking_right
 from .text import ids_of, text_encoder, tokenizer
 from .text_to_image import Painter, PainterSettings, layout_weight, reader_for, unet
 
@@ -112,7 +112,7 @@ def job(settings: Settings, pack_dir: Path) -> Job:
         def noise() -> Tensor:
             return noise_loss(
                 eps, batch.after, alphas, generator, settings.min_snr, settings.snr_floor, weighs,
-                reader and legibility(reader, alphas, after, settings.legible),
+                reader and looking_right(reader, alphas, batch.after, after, settings.looks),
             )  # fmt: skip
 
         return net.lessons(noise, after, batch.weight)

@@ -1,8 +1,8 @@
-"""A network that reads in latents which noun stands where: what painters learn to be legible to, and nothing else.
+"""A network that reads in latents which noun stands where: painters learn to look right to it. No pack keeps it.
 
 The squared error of a painter's noise says little of a thing's noun where that is decided, at high noise: a blob in the
-right colours costs hardly more than the thing. A reader of what the painter means tells the two apart (in the place of
-the features that Lin & Yang 2024 compare, "Diffusion Model with Perceptual Loss"). No pack keeps it.
+right colours costs hardly more than the thing. The features by which a reader tells nouns apart do (Lin & Yang 2024,
+"Diffusion Model with Perceptual Loss", whose features are another painter's).
 """
 
 from dataclasses import dataclass
@@ -21,12 +21,14 @@ from ..errors import TrainingError
 from ..training import Job, TrainSettings, warm_start
 from ..vision.store import digest, read_config, read_weights, write_model
 from .latents import autoencoder_of, draw_rows, edit_latents, edit_layouts, edit_windows, windowed
-from .layout import NAMELESS, WHAT
+from .layout import NAMELESS, WHAT, importance
 
 KIND = "latent_reader"
 NOISIEST = 900
 CLEAREST = 300
 """Timesteps between which painters are read: below, things are decided; above, nobody knows where they will stand."""
+THINGS = 3.0
+"""What a thing's cells weigh beside others."""
 
 
 class Settings(TrainSettings):
@@ -78,15 +80,26 @@ class Reader(nn.Module):
         self.both = Block(3 * width, 2 * width)
         self.head = nn.Conv2d(2 * width, len(WHAT), 1)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def features(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """What it sees around every cell (b, width, h, w), farther (b, 2 width, h / 2, w / 2), and both together."""
         near = self.near(x)
-        far = F.interpolate(self.far(near), scale_factor=2)
-        return self.head(self.both(torch.cat([near, far], 1)))
+        far = self.far(near)
+        return near, far, self.both(torch.cat([near, F.interpolate(far, scale_factor=2)], 1))
 
-    def misread(self, x: Tensor, layouts: Tensor) -> Tensor:
-        """Cross-entropy of the nouns (a scalar), on the cells of things, in latents x with these layouts."""
-        wrong, thing, _ = _read(self, x, layouts)
-        return (wrong * thing).sum() / thing.sum().clamp(min=1)
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(self.features(x)[-1])
+
+    def unlike(self, x: Tensor, truth: Tensor, layouts: Tensor) -> Tensor:
+        """How different latents x look from the true ones (a scalar in [0, 3]): 1 - cos of their features, averaged
+        over cells, of which those of things count three times, and summed over the three maps."""
+        weighs = importance(layouts, THINGS)
+        with torch.no_grad():
+            wanted = self.features(truth)
+        total = x.new_zeros(())
+        for one, other in zip(self.features(x), wanted, strict=True):
+            weight = F.interpolate(weighs, size=one.shape[-2:])[:, 0]
+            total = total + ((1 - F.cosine_similarity(one, other, dim=1)) * weight).sum() / weight.sum()
+        return total
 
 
 @dataclass
@@ -97,14 +110,6 @@ class Batch:
     layouts: Tensor
 
 
-def _read(net: nn.Module, x: Tensor, layouts: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Of each cell (b, h, w): its cross-entropy, 0 without a name; 1 on a named thing; the likeliest of WHAT."""
-    wanted = layouts[:, 0].long()
-    logits = net(x).float()
-    wrong = F.cross_entropy(logits, wanted, reduction="none", ignore_index=NAMELESS)
-    return wrong, ((wanted >= len(PLACES)) & (wanted != NAMELESS)).float(), logits.argmax(1)
-
-
 def reader_of(pack_dir: Path, latent_channels: int) -> Reader:
     """The trained reader beside a pack's models.
 
@@ -112,7 +117,7 @@ def reader_of(pack_dir: Path, latent_channels: int) -> Reader:
     """
     folder = pack_dir / "reader"
     if not folder.is_dir():
-        raise TrainingError(f"{folder} is missing: run `pentimento train reader` first, or set legible=0")
+        raise TrainingError(f"{folder} is missing: run `pentimento train reader` first, or set looks=0")
     config = read_config(folder, KIND)
     net = Reader(config["channels"], config["width"])
     if net.config != config or config["channels"] != latent_channels:
@@ -121,14 +126,15 @@ def reader_of(pack_dir: Path, latent_channels: int) -> Reader:
     return net
 
 
-def legibility(reader: Reader, alphas: Tensor, layouts: Tensor, weight: float) -> Further:
-    """`weight` times how badly the reader reads the clean latents that a painter means."""
+def looking_right(reader: Reader, alphas: Tensor, x0: Tensor, layouts: Tensor, weight: float) -> Further:
+    """`weight` times how unlike x0 (b, c, h, w) the clean latents that a painter means look to the reader."""
 
     def further(x_t: Tensor, eps: Tensor, t: Tensor) -> Tensor:
         rows = (t >= CLEAREST) & (t < NOISIEST)
         if not rows.any():
             return x_t.new_zeros(())
-        return weight * reader.misread(one_step_x0(x_t[rows], eps[rows], t[rows], alphas), layouts[rows])
+        meant = one_step_x0(x_t[rows], eps[rows], t[rows], alphas)
+        return weight * reader.unlike(meant, x0[rows], layouts[rows])
 
     return further
 
@@ -155,7 +161,10 @@ def job(settings: Settings, pack_dir: Path) -> Job:
     def loss(net: nn.Module, batch: Batch, generator: torch.Generator) -> Tensor:
         """Cross-entropy on the cells of things, and 0.3 times that on all: things cover a sixth of them."""
         strength = settings.blur * torch.rand(len(batch.x0), 1, 1, 1, generator=generator).to(batch.x0)
-        wrong, thing, _ = _read(net, batch.x0 + strength * draw_noise(batch.x0, generator), batch.layouts)
+        wanted = batch.layouts[:, 0].long()
+        logits = net(batch.x0 + strength * draw_noise(batch.x0, generator)).float()
+        wrong = F.cross_entropy(logits, wanted, reduction="none", ignore_index=NAMELESS)  # (b, h, w)
+        thing = ((wanted >= len(PLACES)) & (wanted != NAMELESS)).float()
         return (wrong * thing).sum() / thing.sum().clamp(min=1) + 0.3 * wrong.mean()
 
     def export(ema: nn.Module, out: Path) -> None:

@@ -37,7 +37,7 @@ from .latents import (
 )
 from .layout import LayoutHead, Listening, importance
 from .lessons import described
-from .reader import Reader, legibility, reader_of
+from .reader import Reader, looking_right, reader_of
 from .text import WIDTH, ids_of, text_encoder, tokenizer
 
 PROMPTS = (
@@ -63,9 +63,7 @@ class PainterSettings(TrainSettings):
     things: float = Field(3.0, gt=0, description="weight of a thing's cells in the noise loss, beside 1 elsewhere")
     layout: float = Field(0.05, ge=0, description="weight of the layout loss, at first")
     layout_images: int = Field(50_000, ge=0, description="images after which its weight falls to a fifth")
-    legible: float = Field(
-        0.03, ge=0, description="weight of what a reader of nouns misreads, beside the noise loss; 0 needs no reader"
-    )
+    looks: float = Field(0.15, ge=0, description="weight of how wrong it looks to a reader of nouns; 0 needs no reader")
     shift: float = Field(-0.5, description="shift of the cosine schedule, in half nats of log SNR")
     data: Path = Path("runs/data")
 
@@ -135,8 +133,8 @@ def unet(channels: tuple[int, ...], heads: int, in_channels: int, latent_channel
 
 
 def reader_for(settings: PainterSettings, pack_dir: Path, latent_channels: int) -> Reader | None:
-    """Who reads what a painter means, if anybody does. Raises: as `reader_of` does."""
-    return reader_of(pack_dir, latent_channels) if settings.legible else None
+    """Who looks at what a painter means, if anybody does. Raises: as `reader_of` does."""
+    return reader_of(pack_dir, latent_channels) if settings.looks else None
 
 
 def layout_weight(settings: PainterSettings, step: int) -> Tensor:
@@ -228,7 +226,7 @@ def job(settings: Settings, pack_dir: Path) -> Job:
             return noise_loss(
                 lambda x, t: net(x, t, states), batch.x0, alphas, generator, settings.min_snr, settings.snr_floor,
                 importance(batch.layouts, settings.things),
-                reader and legibility(reader, alphas, batch.layouts, settings.legible),
+                reader and looking_right(reader, alphas, batch.x0, batch.layouts, settings.looks),
             )  # fmt: skip
 
         return net.lessons(noise, batch.layouts, batch.weight)
