@@ -36,9 +36,8 @@ from .latents import (
 )
 from .layout import NAMELESS, SIDE, importance
 from .lessons import described, edit_store, of_a_part
-from .reader import looking_right
 from .text import ids_of, text_encoder, tokenizer
-from .text_to_image import Painter, layout_weight, reader_for, unet
+from .text_to_image import Painter, critic_for, layout_weight, unet
 
 
 class Settings(InstructSettings):
@@ -95,14 +94,18 @@ def job(settings: Settings, pack_dir: Path) -> Job:
     if not warm_start(net, folder / "unet"):
         widened(source, net)
     alphas = cosine_alphas_cumprod(shift=settings.shift)
-    painter = Painter(net, text_encoder(tokens, source_folder / "text_encoder").requires_grad_(False), alphas)
+    painter = Painter(
+        net,
+        text_encoder(tokens, source_folder / "text_encoder").requires_grad_(False),
+        alphas,
+        critic_for(settings, pack_dir, channels),
+    )
     vae = autoencoder_of(pack_dir)
     latents = edit_latents(settings.data, pack_dir, settings.edits, settings.parts)
     words = edit_words(settings.data, "captions", tokens, settings.edits, settings.parts, described)
     layouts = edit_layouts(settings.data, settings.edits, settings.parts)
     store = edit_store(settings.data, settings.edits, settings.parts)
     frames = edit_frames(settings.data, settings.edits, settings.parts)
-    reader = reader_for(settings, pack_dir, channels)
     null = ids_of(tokens, [""])[0]
 
     def pixels(row: int, side: int) -> np.ndarray:
@@ -151,7 +154,7 @@ def job(settings: Settings, pack_dir: Path) -> Job:
             return noise_loss(
                 eps, batch.x0, alphas, generator, settings.min_snr, settings.snr_floor,
                 importance(batch.layouts, settings.things),
-                reader and looking_right(reader, alphas, batch.x0, batch.layouts, settings.looks),
+                net.criticised(batch.x0, batch.layouts, settings.critic),
             )  # fmt: skip
 
         return net.lessons(noise, batch.layouts, batch.weight)
@@ -176,6 +179,5 @@ def job(settings: Settings, pack_dir: Path) -> Job:
         sheet(torch.cat(rows), 8).save(path)
 
     return Job(
-        model=painter, batch=batch, loss=loss, export=export, sample=sample,
-        frozen=(vae, reader) if reader else (vae,), beside=latents.made_by,
-    )  # fmt: skip
+        model=painter, batch=batch, loss=loss, export=export, sample=sample, frozen=(vae,), beside=latents.made_by
+    )

@@ -21,9 +21,8 @@ from .autoencoder import sheet
 from .latents import CAPTIONS, draw_rows, edit_latents, edit_layouts, edit_windows, edit_words, windowed
 from .layout import importance
 from .lessons import asked
-from .reader import looking_right
 from .text import ids_of, text_encoder, tokenizer
-from .text_to_image import Painter, PainterSettings, layout_weight, reader_for, unet
+from .text_to_image import Painter, PainterSettings, critic_for, layout_weight, unet
 
 
 class Settings(PainterSettings):
@@ -70,12 +69,16 @@ def job(settings: Settings, pack_dir: Path) -> Job:
     if not warm_start(net, folder / "unet"):
         widened(source, net)
     alphas = cosine_alphas_cumprod(shift=settings.shift)
-    painter = Painter(net, text_encoder(tokens, folder / "text_encoder", source_folder / "text_encoder"), alphas)
+    painter = Painter(
+        net,
+        text_encoder(tokens, folder / "text_encoder", source_folder / "text_encoder"),
+        alphas,
+        critic_for(settings, pack_dir, channels),
+    )
     latents = edit_latents(settings.data, pack_dir, settings.edits, settings.parts)
     words = edit_words(settings.data, "instructions", tokens, settings.edits, settings.parts, asked, windows=False)
     layouts = edit_layouts(settings.data, settings.edits, settings.parts)
     frames = edit_windows(settings.data, settings.edits, settings.parts)
-    reader = reader_for(settings, pack_dir, channels)
     null = ids_of(tokens, [""])[0]
 
     def batch(step: int, size: int) -> Batch:
@@ -112,7 +115,7 @@ def job(settings: Settings, pack_dir: Path) -> Job:
         def noise() -> Tensor:
             return noise_loss(
                 eps, batch.after, alphas, generator, settings.min_snr, settings.snr_floor, weighs,
-                reader and looking_right(reader, alphas, batch.after, after, settings.looks),
+                net.criticised(batch.after, after, settings.critic),
             )  # fmt: skip
 
         return net.lessons(noise, after, batch.weight)
@@ -126,10 +129,7 @@ def job(settings: Settings, pack_dir: Path) -> Job:
         rows = shown.before, edited(ema, shown.before, shown.ids, null, alphas), shown.after
         sheet(torch.cat([latents.decode(z) for z in rows]), 8).save(path)
 
-    return Job(
-        model=painter, batch=batch, loss=loss, export=export, sample=sample, frozen=(reader,) if reader else (),
-        beside=latents.made_by,
-    )  # fmt: skip
+    return Job(model=painter, batch=batch, loss=loss, export=export, sample=sample, beside=latents.made_by)
 
 
 def edited(painter: Painter, before: Tensor, ids: Tensor, null: Tensor, alphas: Tensor) -> Tensor:

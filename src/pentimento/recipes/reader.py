@@ -1,8 +1,7 @@
-"""A network that reads in latents which noun stands where: painters learn to look right to it. No pack keeps it.
+"""A network that reads in latents which noun stands where, and goes on as the critic of painters. No pack keeps it.
 
 The squared error of a painter's noise says little of a thing's noun where that is decided, at high noise: a blob in the
-right colours costs hardly more than the thing. The features by which a reader tells nouns apart do (Lin & Yang 2024,
-"Diffusion Model with Perceptual Loss", whose features are another painter's).
+right colours costs hardly more than the thing. To a reader it does.
 """
 
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ import torch
 import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor, nn
+from torch.func import functional_call
 
 from ..data.vocabulary import PLACES
 from ..diffusion.objectives import Further, draw_noise
@@ -27,8 +27,6 @@ KIND = "latent_reader"
 NOISIEST = 900
 CLEAREST = 300
 """Timesteps between which painters are read: below, things are decided; above, nobody knows where they will stand."""
-THINGS = 3.0
-"""What a thing's cells weigh beside others."""
 
 
 class Settings(TrainSettings):
@@ -80,26 +78,71 @@ class Reader(nn.Module):
         self.both = Block(3 * width, 2 * width)
         self.head = nn.Conv2d(2 * width, len(WHAT), 1)
 
-    def features(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """What it sees around every cell (b, width, h, w), farther (b, 2 width, h / 2, w / 2), and both together."""
+    def features(self, x: Tensor) -> Tensor:
+        """What lies around every cell, near and far, (b, 2 width, h, w)."""
         near = self.near(x)
-        far = self.far(near)
-        return near, far, self.both(torch.cat([near, F.interpolate(far, scale_factor=2)], 1))
+        return self.both(torch.cat([near, F.interpolate(self.far(near), scale_factor=2)], 1))
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.head(self.features(x)[-1])
+        return self.head(self.features(x))
 
-    def unlike(self, x: Tensor, truth: Tensor, layouts: Tensor) -> Tensor:
-        """How different latents x look from the true ones (a scalar in [0, 3]): 1 - cos of their features, averaged
-        over cells, of which those of things count three times, and summed over the three maps."""
-        weighs = importance(layouts, THINGS)
-        with torch.no_grad():
-            wanted = self.features(truth)
-        total = x.new_zeros(())
-        for one, other in zip(self.features(x), wanted, strict=True):
-            weight = F.interpolate(weighs, size=one.shape[-2:])[:, 0]
-            total = total + ((1 - F.cosine_similarity(one, other, dim=1)) * weight).sum() / weight.sum()
-        return total
+
+class Critic(nn.Module):
+    """A reader that learns on beside a painter, with one class more: painted, not drawn (Salimans et al. 2016, Sec. 5).
+
+    The painter is asked for clean latents in which it reads the right nouns. A reader that learns no more is content
+    with a noun's texture; one that does asks for shapes. It sees the latents that one prediction means, as the
+    discriminator of adversarial diffusion distillation does (Sauer et al. 2023).
+    """
+
+    def __init__(self, reader: Reader):
+        super().__init__()
+        self.reader = reader.requires_grad_(True)
+        self.doubt = nn.Conv2d(reader.head.in_channels, 1, 1)
+        nn.init.zeros_(self.doubt.weight)
+        nn.init.constant_(self.doubt.bias, -2.0)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Logits of WHAT, and last of being painted, (b, nouns and places + 1, h, w)."""
+        features = self.reader.features(x)
+        return torch.cat([self.reader.head(features), self.doubt(features)], 1).float()
+
+    def painters_loss(self, meant: Tensor, layouts: Tensor) -> Tensor:
+        """How badly things are read in what a painter means (a scalar): teaches the painter, not the critic."""
+        training, own = self.training, {name: value.detach() for name, value in self.state_dict().items()}
+        logits = functional_call(self.eval(), own, (meant,))
+        self.train(training)
+        return _misread(logits, layouts)
+
+    def own_loss(self, meant: Tensor, truth: Tensor, layouts: Tensor) -> Tensor:
+        """How badly it reads the truth, and how far it takes what a painter means for drawn (a scalar)."""
+        drawn, painted = self(torch.cat([truth, meant.detach()])).split([len(truth), len(meant)])
+        wanted = layouts[:, 0].long()
+        wrong = F.cross_entropy(drawn, wanted, reduction="none", ignore_index=NAMELESS)
+        weighs = importance(layouts, 3.0)[:, 0] * (wanted != NAMELESS)
+        doubted = F.cross_entropy(painted, wanted.new_full((len(meant), *wanted.shape[1:]), len(WHAT)))
+        return (wrong * weighs).sum() / weighs.sum().clamp(min=1) + 0.5 * doubted
+
+    def further(self, x0: Tensor, layouts: Tensor, alphas: Tensor, weight: float) -> Further:
+        """Both losses, for `noise_loss` of clean latents x0 (b, c, h, w): the painter's times `weight`, and its own,
+        scaled down, which changes no step of Adam's, so that the gradient's norm stays the painter's."""
+
+        def further(x_t: Tensor, eps: Tensor, t: Tensor) -> Tensor:
+            rows = (t >= CLEAREST) & (t < NOISIEST)
+            if not rows.any():
+                return x_t.new_zeros(())
+            meant = one_step_x0(x_t[rows], eps[rows], t[rows], alphas)
+            return weight * self.painters_loss(meant, layouts[rows]) + 0.1 * self.own_loss(meant, x0, layouts)
+
+        return further
+
+
+def _misread(logits: Tensor, layouts: Tensor) -> Tensor:
+    """Cross-entropy on the cells of things that have a name, a scalar."""
+    wanted = layouts[:, 0].long()
+    wrong = F.cross_entropy(logits, wanted, reduction="none", ignore_index=NAMELESS)
+    thing = ((wanted >= len(PLACES)) & (wanted != NAMELESS)).float()
+    return (wrong * thing).sum() / thing.sum().clamp(min=1)
 
 
 @dataclass
@@ -117,26 +160,13 @@ def reader_of(pack_dir: Path, latent_channels: int) -> Reader:
     """
     folder = pack_dir / "reader"
     if not folder.is_dir():
-        raise TrainingError(f"{folder} is missing: run `pentimento train reader` first, or set looks=0")
+        raise TrainingError(f"{folder} is missing: run `pentimento train reader` first, or set critic=0")
     config = read_config(folder, KIND)
     net = Reader(config["channels"], config["width"])
     if net.config != config or config["channels"] != latent_channels:
         raise TrainingError(f"{folder} reads other latents or nouns: delete it and run `pentimento train reader`")
     read_weights(net, folder)
     return net
-
-
-def looking_right(reader: Reader, alphas: Tensor, x0: Tensor, layouts: Tensor, weight: float) -> Further:
-    """`weight` times how unlike x0 (b, c, h, w) the clean latents that a painter means look to the reader."""
-
-    def further(x_t: Tensor, eps: Tensor, t: Tensor) -> Tensor:
-        rows = (t >= CLEAREST) & (t < NOISIEST)
-        if not rows.any():
-            return x_t.new_zeros(())
-        meant = one_step_x0(x_t[rows], eps[rows], t[rows], alphas)
-        return weight * reader.unlike(meant, x0[rows], layouts[rows])
-
-    return further
 
 
 def job(settings: Settings, pack_dir: Path) -> Job:
@@ -163,9 +193,7 @@ def job(settings: Settings, pack_dir: Path) -> Job:
         strength = settings.blur * torch.rand(len(batch.x0), 1, 1, 1, generator=generator).to(batch.x0)
         wanted = batch.layouts[:, 0].long()
         logits = net(batch.x0 + strength * draw_noise(batch.x0, generator)).float()
-        wrong = F.cross_entropy(logits, wanted, reduction="none", ignore_index=NAMELESS)  # (b, h, w)
-        thing = ((wanted >= len(PLACES)) & (wanted != NAMELESS)).float()
-        return (wrong * thing).sum() / thing.sum().clamp(min=1) + 0.3 * wrong.mean()
+        return _misread(logits, batch.layouts) + 0.3 * F.cross_entropy(logits, wanted, ignore_index=NAMELESS)
 
     def export(ema: nn.Module, out: Path) -> None:
         write_model(ema, ema.config, out / "reader")

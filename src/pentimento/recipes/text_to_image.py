@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from ..data.visual_prompts import Layout
 from ..diffusion.attention import Written
 from ..diffusion.guidance import classifier_free
-from ..diffusion.objectives import eps_of_v, noise_loss
+from ..diffusion.objectives import Further, eps_of_v, noise_loss
 from ..diffusion.samplers import euler_ancestral_sample
 from ..diffusion.schedule import betas_from_alphas, cosine_alphas_cumprod
 from ..training import Job, TrainSettings, warm_start
@@ -37,7 +37,7 @@ from .latents import (
 )
 from .layout import LayoutHead, Listening, importance
 from .lessons import described
-from .reader import Reader, looking_right, reader_of
+from .reader import Critic, reader_of
 from .text import WIDTH, ids_of, text_encoder, tokenizer
 
 PROMPTS = (
@@ -63,7 +63,9 @@ class PainterSettings(TrainSettings):
     things: float = Field(3.0, gt=0, description="weight of a thing's cells in the noise loss, beside 1 elsewhere")
     layout: float = Field(0.05, ge=0, description="weight of the layout loss, at first")
     layout_images: int = Field(50_000, ge=0, description="images after which its weight falls to a fifth")
-    looks: float = Field(0.15, ge=0, description="weight of how wrong it looks to a reader of nouns; 0 needs no reader")
+    critic: float = Field(
+        0.03, ge=0, description="weight of what a critic misreads, which begins as the reader; 0 needs no reader"
+    )
     shift: float = Field(-0.5, description="shift of the cosine schedule, in half nats of log SNR")
     data: Path = Path("runs/data")
 
@@ -94,11 +96,12 @@ class Batch:
 
 
 class Painter(nn.Module):
-    """A U-Net, the text encoder that it reads, and the head of its second lesson: the loop trains all as one."""
+    """A U-Net, the text encoder that it reads, the head of its second lesson, and its critic, if it has one: the loop
+    trains all as one."""
 
-    def __init__(self, unet: Any, text: nn.Module, alphas: Tensor):
+    def __init__(self, unet: Any, text: nn.Module, alphas: Tensor, critic: Critic | None = None):
         super().__init__()
-        self.unet, self.text, self.alphas = unet, text, alphas
+        self.unet, self.text, self.alphas, self.critic = unet, text, alphas, critic
         self.head = LayoutHead(unet.config.block_out_channels[1])
 
     def forward(self, x: Tensor, t: Tensor, states: Tensor) -> Tensor:
@@ -113,6 +116,10 @@ class Painter(nn.Module):
         with Listening(self.unet) as heard:
             loss = noise_loss()
         return loss + weight * self.head.loss(heard.features, layouts)
+
+    def criticised(self, x0: Tensor, layouts: Tensor, weight: float) -> Further | None:
+        """What its critic has to say of it, for `noise_loss` of clean latents x0 with these layouts."""
+        return self.critic.further(x0, layouts, self.alphas, weight) if self.critic is not None else None
 
 
 def unet(channels: tuple[int, ...], heads: int, in_channels: int, latent_channels: int) -> nn.Module:
@@ -132,9 +139,9 @@ def unet(channels: tuple[int, ...], heads: int, in_channels: int, latent_channel
     return net
 
 
-def reader_for(settings: PainterSettings, pack_dir: Path, latent_channels: int) -> Reader | None:
-    """Who looks at what a painter means, if anybody does. Raises: as `reader_of` does."""
-    return reader_of(pack_dir, latent_channels) if settings.looks else None
+def critic_for(settings: PainterSettings, pack_dir: Path, latent_channels: int) -> Critic | None:
+    """Who reads what a painter means, if anybody does. Raises: as `reader_of` does."""
+    return Critic(reader_of(pack_dir, latent_channels)) if settings.critic else None
 
 
 def layout_weight(settings: PainterSettings, step: int) -> Tensor:
@@ -167,6 +174,7 @@ def job(settings: Settings, pack_dir: Path) -> Job:
         unet(settings.channels, settings.heads, latent_channels, latent_channels),
         text_encoder(tokens, folder / "text_encoder", pack_dir / "clip"),
         alphas,
+        critic_for(settings, pack_dir, latent_channels),
     )
     warm_start(painter.unet, folder / "unet")
     latents = edit_latents(settings.data, pack_dir, settings.edits, settings.parts)
@@ -176,7 +184,6 @@ def job(settings: Settings, pack_dir: Path) -> Job:
     windows = edit_windows(settings.data, settings.edits, settings.parts)
     trained = ~np.isin(edit_kinds(settings.data, settings.edits, settings.parts), Layout().withheld)
     in_grids = np.flatnonzero(np.tile(trained, 2))  # whole pictures, then close-ups
-    reader = reader_for(settings, pack_dir, latent_channels)
     null = ids_of(tokens, [""])[0]
     grid_mark = ids_of(tokens, ["grid of four pictures, "])[0]
     mark = grid_mark[1 : int((grid_mark == tokens.eos_token_id).nonzero()[0])]
@@ -226,7 +233,7 @@ def job(settings: Settings, pack_dir: Path) -> Job:
             return noise_loss(
                 lambda x, t: net(x, t, states), batch.x0, alphas, generator, settings.min_snr, settings.snr_floor,
                 importance(batch.layouts, settings.things),
-                reader and looking_right(reader, alphas, batch.x0, batch.layouts, settings.looks),
+                net.criticised(batch.x0, batch.layouts, settings.critic),
             )  # fmt: skip
 
         return net.lessons(noise, batch.layouts, batch.weight)
@@ -245,7 +252,4 @@ def job(settings: Settings, pack_dir: Path) -> Job:
         painted = euler_ancestral_sample(guided, like, alphas, 30, torch.Generator().manual_seed(1))
         sheet(latents.decode(painted), 8).save(path)  # DDIM's steps begin below T, where much is decided already
 
-    return Job(
-        model=painter, batch=batch, loss=loss, export=export, sample=sample, frozen=(reader,) if reader else (),
-        beside=latents.made_by,
-    )  # fmt: skip
+    return Job(model=painter, batch=batch, loss=loss, export=export, sample=sample, beside=latents.made_by)
