@@ -52,7 +52,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         patch.setattr(autoencoder, "latent_std", lambda *_: torch.tensor(2.0))
         jobs = [
             (autoencoder, {"channels": (8, 8, 8, 8), "scenes": 8}),
-            (text_to_image, {"channels": (32, 32, 32), "heads": 4, "edits": 8, "looks": 0}),
+            (text_to_image, {"channels": (32, 32, 32), "heads": 4, "edits": 8, "critic": 0}),
             (clip, {"widths": (8, 8, 8), "blocks": (1, 1, 1), "scenes": 8}),
         ]
         for recipe, values in jobs:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 from PIL import Image
 from safetensors.torch import load_file, save_file
 
@@ -21,6 +22,7 @@ from pentimento.diffusion.schedule import cosine_alphas_cumprod
 from pentimento.errors import PackError, TrainingError
 from pentimento.recipes import autoencoder, clip, inpaint, instruct, language, reader, segmenter, text_to_image
 from pentimento.recipes.latents import edit_latents
+from pentimento.recipes.layout import NAMELESS, WHAT
 from pentimento.recipes.lessons import draw_lesson
 from pentimento.recipes.text import ids_of, text_encoder, tokenizer
 from pentimento.vision.clip import load as load_clip
@@ -105,7 +107,7 @@ def test_text_to_image_and_then_instruct_train_and_warm_start(folder: Path) -> N
     painter.export(painter.model, folder)
     again = text_to_image.job(settings, folder)
     for (name, a), b in zip(painter.model.state_dict().items(), again.model.state_dict().values(), strict=True):
-        assert name.startswith("head.") or torch.equal(a, b), name  # the second lesson's head stays at home
+        assert name.startswith(("head.", "critic.")) or torch.equal(a, b), name  # whose lessons they are
 
     follower = instruct.job(instruct.Settings(**TINY, data=folder / "data"), folder)
     check(follower)
@@ -126,57 +128,83 @@ def test_text_to_image_and_then_instruct_train_and_warm_start(folder: Path) -> N
             assert shown.width > 128
 
 
-def test_latents_look_right_to_a_reader_that_are_the_true_ones() -> None:
-    """Directions of features are compared, and a thing's cells count three times."""
-    layouts = torch.zeros(1, 6, 4, 4, dtype=torch.uint8)
-    layouts[0, 0, :2, :2] = len(PLACES)
-    net = reader.Reader(8, 8)
-    net.features = lambda x: (x, x[..., ::2, ::2])
-    truth = torch.randn(1, 8, 4, 4)
-    assert net.unlike(3 * truth, truth, layouts) == pytest.approx(0, abs=1e-6)
-    turned = truth.clone()
-    turned[..., 0, 0] *= -1
-    assert net.unlike(turned, truth, layouts) == pytest.approx(2 * 3 / (12 + 4 * 3) + 2 * 3 / (3 + 3), abs=1e-5)
-    turned = truth.clone()
-    turned[..., 3, 3] *= -1  # ground
-    assert net.unlike(turned, truth, layouts) == pytest.approx(2 / 24, abs=1e-5)
+def new_critic() -> reader.Critic:
+    torch.manual_seed(0)
+    return reader.Critic(reader.Reader(8, 8)).train()
 
 
-def test_a_painter_is_looked_at_where_nouns_are_decided_in_the_clean_latents_that_it_means() -> None:
-    alphas = cosine_alphas_cumprod()
-    x0, noise = torch.randn(4, 8, 2, 2), torch.randn(4, 8, 2, 2)
+def layouts_of(*classes: int) -> torch.Tensor:
+    """Layouts of 4x4 cells, each all of one class."""
+    return torch.tensor(classes, dtype=torch.uint8).view(-1, 1, 1, 1).expand(-1, 6, 4, 4)
+
+
+def test_a_critic_teaches_its_painter_and_itself_apart() -> None:
+    critic, meant = new_critic(), torch.randn(2, 8, 4, 4, requires_grad=True)
+    before = {name: value.clone() for name, value in critic.state_dict().items()}
+    cat = len(PLACES)
+    critic.painters_loss(meant, layouts_of(cat, cat + 1)).backward()
+    assert meant.grad.abs().sum() > 0 and all(p.grad is None for p in critic.parameters()) and critic.training
+    assert all(torch.equal(value, before[name]) for name, value in critic.state_dict().items())  # batch norm's as well
+    meant.grad = None
+    critic.own_loss(meant, torch.randn(2, 8, 4, 4), layouts_of(cat, 0)).backward()
+    assert meant.grad is None and all(p.grad.abs().sum() > 0 for p in critic.parameters())
+
+
+def test_a_critic_misreads_things_alone_and_nothing_without_a_name() -> None:
+    critic, x, cat = new_critic().eval(), torch.randn(3, 8, 4, 4), len(PLACES)
+    losses = F.cross_entropy(critic(x).detach()[:1], torch.full((1, 4, 4), cat))
+    assert critic.painters_loss(x, layouts_of(cat, 0, NAMELESS)) == pytest.approx(float(losses.detach()), rel=1e-4)
+    assert critic.painters_loss(x, layouts_of(0, 0, NAMELESS)) == 0
+
+
+def test_a_critic_learns_to_tell_what_is_painted_from_what_is_drawn() -> None:
+    critic, cat = new_critic(), len(PLACES)
+    drawn, painted = torch.ones(8, 8, 4, 4), -torch.ones(8, 8, 4, 4)
+    optimizer = torch.optim.AdamW(critic.parameters(), 1e-2)
+    for _ in range(30):
+        noise = 0.1 * torch.randn(2, 8, 8, 4, 4)
+        loss = critic.own_loss(painted + noise[0], drawn + noise[1], layouts_of(*[cat] * 8))
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    critic.eval()
+    assert (critic(painted).argmax(1) == len(WHAT)).all() and (critic(drawn).argmax(1) == cat).all()
+
+
+def test_a_painter_is_read_where_nouns_are_decided_by_the_clean_latents_that_it_means() -> None:
+    alphas, critic, seen = cosine_alphas_cumprod(), new_critic(), []
+    x0, noise, layouts = torch.randn(4, 8, 4, 4), torch.randn(4, 8, 4, 4), layouts_of(0, 1, 2, 3)
     t = torch.tensor([reader.CLEAREST - 1, reader.CLEAREST, reader.NOISIEST - 1, reader.NOISIEST])
-    layouts = torch.arange(4).view(4, 1, 1, 1).expand(4, 6, 2, 2)
-    seen = []
-    onlooker = SimpleNamespace(unlike=lambda *given: (seen.append(given), given[0].mean())[1])
-    further = reader.looking_right(onlooker, alphas, x0, layouts, 0.5)
-    assert further(q_sample(x0, noise, t, alphas), noise, t) == pytest.approx(float(x0[1:3].mean()) / 2, abs=1e-4)
-    meant, true, places = seen[0]
+    critic.painters_loss = lambda *given: (seen.append(given), torch.tensor(3.0))[1]
+    critic.own_loss = lambda *given: (seen.append(given), torch.tensor(20.0))[1]
+    further = critic.further(x0, layouts, alphas, 0.5)
+    assert further(q_sample(x0, noise, t, alphas), noise, t) == pytest.approx(0.5 * 3 + 0.1 * 20)
+    (meant, places), (again, truth, all_places) = seen
     torch.testing.assert_close(meant, x0[1:3], atol=1e-3, rtol=0)
-    assert torch.equal(true, x0[1:3]) and places.unique().tolist() == [1, 2]
-    assert further(x0, noise, torch.tensor([0, 1, 950, 999])) == 0 and len(seen) == 1
+    assert again is meant and truth is x0 and all_places is layouts and places.unique().tolist() == [1, 2]
+    assert further(x0, noise, torch.tensor([0, 1, 950, 999])) == 0 and len(seen) == 2
 
 
 @pytest.mark.parametrize("recipe", [text_to_image, instruct, inpaint])
-def test_every_painter_learns_to_look_right(folder: Path, recipe) -> None:
+def test_every_painter_has_a_critic(folder: Path, recipe) -> None:
     if not (folder / "text_to_image").exists():
         painter = text_to_image.job(text_to_image.Settings(**TINY_NET, data=folder / "data"), folder)
         painter.export(painter.model, folder)
-    channels = TINY_NET if recipe is text_to_image else TINY
+    given = {**(TINY_NET if recipe is text_to_image else TINY), "batch_size": 8, "data": folder / "data"}
 
-    def loss(looks: float) -> tuple[float, int]:
-        settings = recipe.Settings(**{**channels, "batch_size": 8}, looks=looks, data=folder / "data")
-        made = recipe.job(settings, folder)
+    def loss(critic: float) -> tuple[float, Any]:
+        made = recipe.job(recipe.Settings(**given, critic=critic), folder)
         value = made.loss(made.model, made.batch(0, 8), torch.Generator().manual_seed(0))
-        return float(value.detach()), sum(isinstance(module, reader.Reader) for module in made.frozen)
+        return float(value.detach()), made.model.critic
 
-    (without, nobody), (once, one), (twice, _) = map(loss, (0.0, 1.0, 2.0))
-    assert (nobody, one) == (0, 1)
-    assert once > without + 0.1 and twice - once == pytest.approx(once - without, rel=1e-3)
+    (without, nobody), (once, critic), (thrice, _) = map(loss, (0.0, 1.0, 3.0))
+    read = load_file(folder / "reader" / "model.safetensors")["head.weight"].float()
+    assert nobody is None and torch.equal(critic.reader.head.weight, read)
+    assert thrice - once > 1 and once - without > (thrice - once) / 2  # the critic's own loss is in it, too
 
 
 def test_a_painter_asks_for_its_reader(folder: Path, tmp_path: Path) -> None:
-    with pytest.raises(TrainingError, match=r"run `pentimento train reader` first, or set looks=0"):
+    with pytest.raises(TrainingError, match=r"run `pentimento train reader` first, or set critic=0"):
         reader.reader_of(tmp_path, 8)
     with pytest.raises(TrainingError, match="reads other latents or nouns: delete it"):
         reader.reader_of(folder, 4)

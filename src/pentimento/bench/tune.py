@@ -36,9 +36,9 @@ PRICE = 0.02
 GUIDANCE = (2.0, 3.0, 4.5, 7.0)
 CLOSEST, GROW = (1.0, 0.4), (0, 1)
 GRIDS: Mapping[str, Mapping[str, Sequence[Any]]] = {
-    "instructedit": {"guidance": (4.5, 7.0), "ratio": (0.75, 0.9), "closest": CLOSEST, "grow": GROW},
+    "instructedit": {"guidance": (3.0, 6.0), "ratio": (0.75, 1.0), "closest": CLOSEST, "grow": GROW},
     "instructpix2pix": {"guidance": (2.0, 3.5, 5.0, 7.5), "image_guidance": (1.0, 1.3, 1.6, 2.0)},
-    "diffedit": {"guidance": (4.5, 7.0), "ratio": (0.75, 0.9), "mask_strength": (0.5, 0.8), "grow": GROW},
+    "diffedit": {"guidance": (3.0, 6.0), "ratio": (0.75, 1.0), "mask_strength": (0.5, 0.8), "grow": GROW},
     "mdp": {"guidance": GUIDANCE, "window_end": (0.2, 0.4, 0.6, 0.8)},
     "sdedit": {"guidance": GUIDANCE, "strength": (0.45, 0.6, 0.75, 0.9)},
     "inpaint": {"guidance": (1.5, 2.5, 4.0, 7.5), "closest": CLOSEST, "grow": GROW},
