@@ -1,6 +1,7 @@
 """The studio's page: what its buttons do, that a result is the command's own, and that it answers nobody else."""
 
 import gc
+import shutil
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -192,7 +193,9 @@ def test_a_click_takes_the_smallest_thing_there_or_a_round_patch(desk: Workbench
     thing = np.zeros((40, 48), bool)
     thing[5:15, 5:15] = True
     segments = (Segment("wall", LEFT, 0.9), Segment("cat", thing, 0.5))
-    desk.opened.pack.panoptic = SimpleNamespace(segments=lambda image: segments)  # type: ignore[misc]
+    looked: list[Image.Image] = []
+    panoptic = SimpleNamespace(segments=lambda image: (looked.append(image), segments)[1])
+    desk.opened.pack.panoptic = panoptic  # type: ignore[misc]
     taken = desk.touch(str(photo), None, (6, 7), whole=True, adds=True, size=0.1)
     assert taken is not None and np.array_equal(taken, thing)
     with pytest.raises(RequestError, match="take the brush"):
@@ -201,6 +204,11 @@ def test_a_click_takes_the_smallest_thing_there_or_a_round_patch(desk: Workbench
     assert more is not None and (more & thing).sum() == 100 and more[20, 45] and not more[20, 46]
     assert more.sum() - 100 == pytest.approx(np.pi * 25, rel=0.1)  # 0.25 of 40 pixels across
     assert desk.touch(str(photo), taken, (6, 7), whole=True, adds=False, size=0.1) is None
+    assert len(looked) == 1
+    other = photo.with_name("other.png")
+    shutil.copy(photo, other)
+    desk.touch(str(other), None, (6, 7), whole=True, adds=True, size=0.1)
+    assert len(looked) == 2
 
 
 def test_methods_are_compared_and_one_that_cannot_says_why(desk: Workbench, photo: Path) -> None:

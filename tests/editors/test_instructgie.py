@@ -12,7 +12,7 @@ from torch import Tensor
 from pentimento.diffusion.grids import Quadrants, joined, quadrants
 from pentimento.diffusion.latents import to_picture
 from pentimento.diffusion.objectives import draw_noise
-from pentimento.editors import EDITORS
+from pentimento.editors import EDITORS, shown
 from pentimento.editors.instructpix2pix import InstructPix2Pix
 from pentimento.errors import PackError, RequestError
 from pentimento.values import Pair, Request
@@ -178,6 +178,14 @@ def test_the_instruction_is_read_in_its_unified_words_which_are_asked_for_once()
     assert pack.incontext.texts[0] == "turn the dog into a cat"
     assert edited("instructgie", WORDS, pack=pack, unify=False).record["unified"] == WORDS
     assert edited("promptdiffusion", WORDS, pack=pack).record["unified"] == WORDS and len(asked) == 1
+
+
+def test_unified_words_are_kept_for_the_last_instructions(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shown, "UNIFIED", {})
+    monkeypatch.setattr(shown, "KEPT", 2)
+    for noun in ("dog", "fox", "pig"):
+        shown.unified_by(ToyPack(), f"make it a {noun}")
+    assert [said for _, said in shown.UNIFIED] == ["make it a fox", "make it a pig"]
 
 
 def test_a_pack_without_a_language_model_unifies_by_its_planner_or_not_at_all() -> None:

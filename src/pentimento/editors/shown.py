@@ -27,7 +27,8 @@ from .requests import Watch, mask_of, picture_of
 Turning = Callable[[Noise, Quadrants], Noise]
 """(what the sampler would follow, the visual prompt's pixels, a picture in each part) -> what it follows instead."""
 UNIFIED: dict[tuple[str, str], str] = {}
-"""(by whom, instruction) -> the unified instruction: no language model is asked twice."""
+"""(by whom, instruction) -> the unified instruction: no language model is asked twice for one of the last KEPT."""
+KEPT = 4096
 
 
 class Showing(Placing, Protocol):
@@ -160,5 +161,9 @@ def unified_by(pack: Pack, instruction: str) -> str:
     unifier = unifier_of(pack)
     key = unifier.by, instruction
     if key not in UNIFIED:
-        UNIFIED[key] = unifier.answer(instruction)
+        answer = unifier.answer(instruction)
+        while len(UNIFIED) >= KEPT:
+            UNIFIED.pop(next(iter(UNIFIED)), None)
+        UNIFIED[key] = answer
+        return answer
     return UNIFIED[key]

@@ -23,7 +23,7 @@ from ..editors.planned import mask_for, plans_for
 from ..errors import PentimentoError, PlanError, RequestError
 from ..learning.pairs import read_pairs
 from ..settings import assignments, describe, friendly
-from ..values import Plan
+from ..values import Plan, Segment
 
 Rows = list[list[str]]
 """A table on the page, as text."""
@@ -54,11 +54,13 @@ class Asked:
 
 @dataclass(frozen=True)
 class Workbench:
-    """An opened pack and the folder that everything made here is kept in."""
+    """An opened pack and the folder that everything made here is kept in; `told` is what the picture that was clicked
+    last is made of, by its file."""
 
     opened: studio.Studio
     folder: Path
     stop: Event = field(default_factory=Event)
+    told: dict[str, tuple[Segment, ...]] = field(default_factory=dict)
 
     def draw(self, seed: int) -> str:
         """A file with a scene of the drawn world that no model was trained on."""
@@ -100,7 +102,7 @@ class Workbench:
         image = _picture(picture).image
         touched = np.zeros((image.height, image.width), bool) if mask is None else mask
         if whole:
-            there = [one.mask for one in self.opened.pack.panoptic.segments(image) if one.mask[at[1], at[0]]]
+            there = [one.mask for one in self._segments(str(picture), image) if one.mask[at[1], at[0]]]
             if not there:
                 raise RequestError("nothing is told apart here: take the brush")
             patch = min(there, key=np.count_nonzero)
@@ -109,6 +111,15 @@ class Workbench:
             patch = (x - at[0]) ** 2 + (y - at[1]) ** 2 <= (size * min(image.size) / 2) ** 2
         touched = touched | patch if adds else touched & ~patch
         return touched if touched.any() else None
+
+    def _segments(self, picture: str, image: Image.Image) -> tuple[Segment, ...]:
+        """What the picture is made of; looked at once, however often it is clicked."""
+        found = self.told.get(picture)
+        if found is None:
+            found = self.opened.pack.panoptic.segments(image)
+            self.told.clear()
+            self.told[picture] = found
+        return found
 
     def edit(self, asked: Asked, watch: studio.Watch) -> Iterator[tuple[Path, studio.Edited]]:
         """The results, one for each seed, each in its file before the next is begun."""
