@@ -19,8 +19,8 @@ from ..diffusion.objectives import Further, draw_noise
 from ..diffusion.visual_losses import one_step_x0
 from ..errors import TrainingError
 from ..training import Job, TrainSettings, warm_start
-from ..vision.store import digest, read_config, read_weights, write_model
-from .latents import autoencoder_of, draw_rows, edit_latents, edit_layouts, edit_windows, windowed
+from ..vision.store import read_config, read_weights, write_model
+from .latents import draw_rows, edit_latents, edit_layouts, edit_windows, windowed
 from .layout import NAMELESS, WHAT, importance
 
 KIND = "latent_reader"
@@ -112,16 +112,13 @@ class Critic(nn.Module):
         training, own = self.training, {name: value.detach() for name, value in self.state_dict().items()}
         logits = functional_call(self.eval(), own, (meant,))
         self.train(training)
-        return _misread(logits, layouts)
+        return _misread(logits, layouts, _things(layouts))
 
     def own_loss(self, meant: Tensor, truth: Tensor, layouts: Tensor) -> Tensor:
         """How badly it reads the truth, and how far it takes what a painter means for drawn (a scalar)."""
         drawn, painted = self(torch.cat([truth, meant.detach()])).split([len(truth), len(meant)])
-        wanted = layouts[:, 0].long()
-        wrong = F.cross_entropy(drawn, wanted, reduction="none", ignore_index=NAMELESS)
-        weighs = importance(layouts, 3.0)[:, 0] * (wanted != NAMELESS)
-        doubted = F.cross_entropy(painted, wanted.new_full((len(meant), *wanted.shape[1:]), len(WHAT)))
-        return (wrong * weighs).sum() / weighs.sum().clamp(min=1) + 0.5 * doubted
+        all_painted = torch.full((len(meant), *meant.shape[-2:]), len(WHAT), device=meant.device)
+        return _misread(drawn, layouts, importance(layouts, 3.0)) + 0.5 * F.cross_entropy(painted, all_painted)
 
     def further(self, x0: Tensor, layouts: Tensor, alphas: Tensor, weight: float) -> Further:
         """Both losses, for `noise_loss` of clean latents x0 (b, c, h, w): the painter's times `weight`, and its own,
@@ -137,12 +134,17 @@ class Critic(nn.Module):
         return further
 
 
-def _misread(logits: Tensor, layouts: Tensor) -> Tensor:
-    """Cross-entropy on the cells of things that have a name, a scalar."""
+def _misread(logits: Tensor, layouts: Tensor, weighs: Tensor) -> Tensor:
+    """Cross-entropy averaged over the cells that have a name, which weigh this (b, 1, h, w): a scalar."""
     wanted = layouts[:, 0].long()
     wrong = F.cross_entropy(logits, wanted, reduction="none", ignore_index=NAMELESS)
-    thing = ((wanted >= len(PLACES)) & (wanted != NAMELESS)).float()
-    return (wrong * thing).sum() / thing.sum().clamp(min=1)
+    named = weighs[:, 0] * (wanted != NAMELESS)
+    return (wrong * named).sum() / named.sum().clamp(min=1)
+
+
+def _things(layouts: Tensor) -> Tensor:
+    """1 in the cells of things, else 0, (b, 1, h, w)."""
+    return (layouts[:, :1] >= len(PLACES)).float()
 
 
 @dataclass
@@ -171,9 +173,9 @@ def reader_of(pack_dir: Path, latent_channels: int) -> Reader:
 
 def job(settings: Settings, pack_dir: Path) -> Job:
     """Needs pack_dir/vae. Warm-starts from pack_dir/reader; exports there."""
-    net = Reader(autoencoder_of(pack_dir).config.latent_channels, settings.width)
-    warm_start(net, pack_dir / "reader")
     latents = edit_latents(settings.data, pack_dir, settings.edits, settings.parts)
+    net = Reader(latents.pairs.shape[2], settings.width)
+    warm_start(net, pack_dir / "reader")
     layouts = edit_layouts(settings.data, settings.edits, settings.parts)
     windows = edit_windows(settings.data, settings.edits, settings.parts)
 
@@ -191,11 +193,11 @@ def job(settings: Settings, pack_dir: Path) -> Job:
     def loss(net: nn.Module, batch: Batch, generator: torch.Generator) -> Tensor:
         """Cross-entropy on the cells of things, and 0.3 times that on all: things cover a sixth of them."""
         strength = settings.blur * torch.rand(len(batch.x0), 1, 1, 1, generator=generator).to(batch.x0)
-        wanted = batch.layouts[:, 0].long()
         logits = net(batch.x0 + strength * draw_noise(batch.x0, generator)).float()
-        return _misread(logits, batch.layouts) + 0.3 * F.cross_entropy(logits, wanted, ignore_index=NAMELESS)
+        everywhere = F.cross_entropy(logits, batch.layouts[:, 0].long(), ignore_index=NAMELESS)
+        return _misread(logits, batch.layouts, _things(batch.layouts)) + 0.3 * everywhere
 
     def export(ema: nn.Module, out: Path) -> None:
         write_model(ema, ema.config, out / "reader")
 
-    return Job(model=net, batch=batch, loss=loss, export=export, beside=digest(autoencoder_of(pack_dir)))
+    return Job(model=net, batch=batch, loss=loss, export=export, beside=latents.made_by)
