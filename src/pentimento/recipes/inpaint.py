@@ -37,7 +37,7 @@ from .latents import (
 from .layout import NAMELESS, SIDE, importance
 from .lessons import described, edit_store, of_a_part
 from .text import ids_of, text_encoder, tokenizer
-from .text_to_image import Painter, critic_for, layout_weight, unet
+from .text_to_image import Painter, critic_for, layout_weight, rivals, unet
 
 
 class Settings(InstructSettings):
@@ -179,5 +179,6 @@ def job(settings: Settings, pack_dir: Path) -> Job:
         sheet(torch.cat(rows), 8).save(path)
 
     return Job(
-        model=painter, batch=batch, loss=loss, export=export, sample=sample, frozen=(vae,), beside=latents.made_by
-    )
+        model=painter, batch=batch, loss=loss, export=export, sample=sample, frozen=(vae,), beside=latents.made_by,
+        rivals=rivals(settings),
+    )  # fmt: skip

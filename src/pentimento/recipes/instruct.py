@@ -22,7 +22,7 @@ from .latents import CAPTIONS, draw_rows, edit_latents, edit_layouts, edit_windo
 from .layout import importance
 from .lessons import asked
 from .text import ids_of, text_encoder, tokenizer
-from .text_to_image import Painter, PainterSettings, critic_for, layout_weight, unet
+from .text_to_image import Painter, PainterSettings, critic_for, layout_weight, rivals, unet
 
 
 class Settings(PainterSettings):
@@ -129,7 +129,15 @@ def job(settings: Settings, pack_dir: Path) -> Job:
         rows = shown.before, edited(ema, shown.before, shown.ids, null, alphas), shown.after
         sheet(torch.cat([latents.decode(z) for z in rows]), 8).save(path)
 
-    return Job(model=painter, batch=batch, loss=loss, export=export, sample=sample, beside=latents.made_by)
+    return Job(
+        model=painter,
+        batch=batch,
+        loss=loss,
+        export=export,
+        sample=sample,
+        beside=latents.made_by,
+        rivals=rivals(settings),
+    )
 
 
 def edited(painter: Painter, before: Tensor, ids: Tensor, null: Tensor, alphas: Tensor) -> Tensor:

@@ -66,6 +66,7 @@ class PainterSettings(TrainSettings):
     critic: float = Field(
         0.03, ge=0, description="weight of what a critic misreads, which begins as the reader; 0 needs no reader"
     )
+    critic_lr: float = Field(1e-3, gt=0, description="the critic's own learning rate, which neither rises nor falls")
     shift: float = Field(-0.5, description="shift of the cosine schedule, in half nats of log SNR")
     data: Path = Path("runs/data")
 
@@ -142,6 +143,11 @@ def unet(channels: tuple[int, ...], heads: int, in_channels: int, latent_channel
 def critic_for(settings: PainterSettings, pack_dir: Path, latent_channels: int) -> Critic | None:
     """Who reads what a painter means, if anybody does. Raises: as `reader_of` does."""
     return Critic(reader_of(pack_dir, latent_channels)) if settings.critic else None
+
+
+def rivals(settings: PainterSettings) -> dict[str, float]:
+    """What learns against a painter in its job, and how fast."""
+    return {"critic": settings.critic_lr} if settings.critic else {}
 
 
 def layout_weight(settings: PainterSettings, step: int) -> Tensor:
@@ -252,4 +258,12 @@ def job(settings: Settings, pack_dir: Path) -> Job:
         painted = euler_ancestral_sample(guided, like, alphas, 30, torch.Generator().manual_seed(1))
         sheet(latents.decode(painted), 8).save(path)  # DDIM's steps begin below T, where much is decided already
 
-    return Job(model=painter, batch=batch, loss=loss, export=export, sample=sample, beside=latents.made_by)
+    return Job(
+        model=painter,
+        batch=batch,
+        loss=loss,
+        export=export,
+        sample=sample,
+        beside=latents.made_by,
+        rivals=rivals(settings),
+    )

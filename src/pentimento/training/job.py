@@ -1,7 +1,7 @@
 """What the loop trains and how: the job (functions), the settings (numbers), the report (what came out)."""
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -24,6 +24,8 @@ class Job:
     `beside` names the models that this one learns beside or in whose latents: a run goes on with no others.
     `parts` is how many batches a step is made of, one after the other, their gradients averaged: for batches that are
     larger than the memory. `batch` is asked for each of them, by its number and a size of batch_size / parts.
+    `rivals` names the submodules that learn against the others, each with a learning rate that neither rises nor falls:
+    a critic must keep up with its painter (Heusel et al. 2017).
     """
 
     model: nn.Module
@@ -34,6 +36,7 @@ class Job:
     frozen: tuple[nn.Module, ...] = ()
     beside: str = ""
     parts: int = 1
+    rivals: dict[str, float] = field(default_factory=dict)
 
 
 class TrainSettings(BaseModel):

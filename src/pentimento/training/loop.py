@@ -63,7 +63,7 @@ def train(
     ema = copy.deepcopy(model).eval().requires_grad_(False)
     for module in job.frozen:
         module.to(device).eval().requires_grad_(False)
-    optimizer = _optimizer(model, settings)
+    optimizer = _optimizer(model, settings, job.rivals)
     dumped = settings.model_dump(mode="json")
     found = restore(run_dir, dumped, job.beside, model, ema, optimizer)
     start = found or Position(step=0, seconds=0.0, log_bytes=0, loss=math.nan, settings=dumped, beside=job.beside)
@@ -118,7 +118,7 @@ def train(
             seed = _seed(settings.seed, step, rank)
             torch.manual_seed(seed)  # dropout and its like
             for group in optimizer.param_groups:
-                group["lr"] = learning_rate(settings, step)
+                group["lr"] = group["own_lr"] or learning_rate(settings, step)
             optimizer.zero_grad(set_to_none=True)
             generator, value = torch.Generator().manual_seed(seed), torch.zeros((), device=device)
             for batch in parts:
@@ -206,14 +206,23 @@ def _seed(seed: int, step: int, rank: int) -> int:
     return int.from_bytes(hashlib.sha256(f"{seed}:{step}:{rank}".encode()).digest()[:7])
 
 
-def _optimizer(model: nn.Module, settings: TrainSettings) -> torch.optim.Optimizer:
-    """AdamW; biases, norms and other parameters of one dimension are not decayed."""
-    trained = [p for p in model.parameters() if p.requires_grad]
-    groups = [
-        {"params": [p for p in trained if p.ndim > 1], "weight_decay": settings.weight_decay},
-        {"params": [p for p in trained if p.ndim <= 1], "weight_decay": 0.0},
-    ]
+def _optimizer(model: nn.Module, settings: TrainSettings, rivals: dict[str, float]) -> torch.optim.Optimizer:
+    """AdamW; biases, norms and other parameters of one dimension are not decayed. Rivals forget faster, for what they
+    learn against changes (Radford et al. 2016)."""
+    groups = []
+    for rival in (None, *rivals):
+        own = [p for name, p in model.named_parameters() if p.requires_grad and _rival_of(name, rivals) == rival]
+        shared = {"own_lr": rivals[rival], "betas": (0.5, 0.99)} if rival else {"own_lr": None}
+        groups += [
+            {"params": [p for p in own if p.ndim > 1], "weight_decay": settings.weight_decay} | shared,
+            {"params": [p for p in own if p.ndim <= 1], "weight_decay": 0.0} | shared,
+        ]
     return torch.optim.AdamW([g for g in groups if g["params"]], lr=settings.lr, fused=True)
+
+
+def _rival_of(parameter: str, rivals: dict[str, float]) -> str | None:
+    """The rival that a parameter of this name belongs to, if any."""
+    return next((rival for rival in rivals if parameter.startswith(f"{rival}.")), None)
 
 
 @torch.no_grad()
