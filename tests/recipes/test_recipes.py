@@ -201,6 +201,8 @@ def test_every_painter_has_a_critic(folder: Path, recipe) -> None:
     read = load_file(folder / "reader" / "model.safetensors")["head.weight"].float()
     assert nobody is None and torch.equal(critic.reader.head.weight, read)
     assert thrice - once > 1 and once - without > (thrice - once) / 2  # the critic's own loss is in it, too
+    rivals = [recipe.job(recipe.Settings(**given, critic=critic), folder).rivals for critic in (0.0, 1.0)]
+    assert rivals == [{}, {"critic": 1e-3}]
 
 
 def test_a_painter_asks_for_its_reader(folder: Path, tmp_path: Path) -> None:

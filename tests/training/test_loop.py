@@ -244,6 +244,15 @@ def test_the_learning_rate_rises_stays_and_falls():
     assert all(a >= b for a, b in zip(rates[80:], rates[81:], strict=False))
 
 
+def test_a_rival_learns_at_a_rate_of_its_own(tmp_path):
+    first, given = toy.net(), toy.job(tmp_path / "pack", rivals={"0": 1e-2})
+    train(given, toy.settings(images=80, warmup_images=10**9), tmp_path / "run", tmp_path / "pack")
+    moved = [
+        float((a - b).detach().abs().max()) for a, b in zip(first.parameters(), given.model.parameters(), strict=True)
+    ]
+    assert moved[0] > 1e-3 and max(moved[2:]) < 1e-6  # the rest would rise for a long time
+
+
 def test_the_average_follows_the_model(tmp_path):
     first = toy.net()
     given = toy.job(tmp_path / "pack")

@@ -118,7 +118,7 @@ def train(
             seed = _seed(settings.seed, step, rank)
             torch.manual_seed(seed)  # dropout and its like
             for group in optimizer.param_groups:
-                group["lr"] = group["own_lr"] or learning_rate(settings, step)
+                group["lr"] = learning_rate(settings, step) if group["own_lr"] is None else group["own_lr"]
             optimizer.zero_grad(set_to_none=True)
             generator, value = torch.Generator().manual_seed(seed), torch.zeros((), device=device)
             for batch in parts:
