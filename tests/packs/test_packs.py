@@ -394,11 +394,12 @@ def test_a_role_that_is_described_wrongly_is_one_line(folder, role, wanted, said
         getattr(opened(folder), role)
 
 
-def test_a_threshold_that_is_no_number_is_refused(folder):
+@pytest.mark.parametrize("score", ["threshold", "companions"])
+def test_a_score_that_is_no_number_is_refused(folder, score):
     manifest = json.loads((folder / "manifest.json").read_text())
-    manifest["defaults"] = {"segmenter": {"threshold": "high"}}
+    manifest["defaults"] = {"segmenter": {score: "high"}}
     (folder / "manifest.json").write_text(json.dumps(manifest))
-    with pytest.raises(PackError, match="threshold 'high': give it a number"):
+    with pytest.raises(PackError, match=f"{score} 'high': give it a number"):
         _ = opened(folder).segmenter
 
 
@@ -557,11 +558,18 @@ def test_the_miniatures_own_models_load_by_their_kind(tmp_path):
     segmenter.save(segmenter.SegmenterNet(segmenter.SegmenterConfig()), tmp_path / "segmenter")
     tagger.save(tagger.TaggerNet(tagger.TaggerSettings()), tmp_path / "language")
     names = ("detector", "segmenter", "planner")
-    seal(tmp_path, "own", "1", {name: ROLES[name] for name in names}, {"segmenter": {"threshold": 0.4}})
+    seal(
+        tmp_path,
+        "own",
+        "1",
+        {name: ROLES[name] for name in names},
+        {"segmenter": {"threshold": 0.4, "companions": 0.1}},
+    )
     pack = opened(tmp_path)
     assert isinstance(pack.detector, roles.Detector)
     assert isinstance(pack.box_segmenter, roles.BoxSegmenter)
-    assert isinstance(pack.segmenter, roles.Segmenter) and pack.segmenter.threshold == 0.4
+    assert isinstance(pack.segmenter, roles.Segmenter)
+    assert (pack.segmenter.threshold, pack.segmenter.companions) == (0.4, 0.1)
     assert isinstance(pack.planner, roles.Planner)
     with pytest.raises(PackError, match="no language model that writes"):
         _ = pack.chat

@@ -124,6 +124,18 @@ def test_what_is_not_found_is_named_with_its_best_score() -> None:
         FINDER.find(PICTURE, ["cat"], "3 from left")
 
 
+def test_companions_of_what_is_surely_there_count_at_a_lower_score() -> None:
+    three = Fixed((*CATS.boxes, Box(15, 0, 20, 5, 0.15, "cat"), Box(0, 15, 2, 17, 0.05, "cat")))
+    finder = GroundedSegmenter(three, three, 0.3, companions=0.1)
+    assert [box.score for box in finder.find(PICTURE, ["cat"], "right").boxes] == [0.15]
+    assert [box.score for box in finder.find(PICTURE, ["cat"], "best").boxes] == [0.9]
+    assert len(finder.find(PICTURE, ["cat"], "all").boxes) == 3
+    with pytest.raises(NothingFound, match="'dog'"):  # nothing of its kind is sure
+        finder.find(PICTURE, ["dog"])
+    strict = GroundedSegmenter(three, three, 0.3, companions=0.5)
+    assert len(strict.find(PICTURE, ["cat"], "all").boxes) == 2  # never stricter than the threshold
+
+
 def test_no_phrase_is_refused() -> None:
     with pytest.raises(RequestError):
         FINDER.find(PICTURE, [" "])

@@ -53,10 +53,12 @@ FIXED: Mapping[str, Mapping[str, Any]] = {
         "measure": "quantile", "image": 0.1, "text": 0.1, "direction": 0.5,
     },
     "mdp": {"inner_steps": 3, "inner_rate": 0.1},
+    "segmenter": {"threshold": 0.3, "companions": 0.1},
 }  # fmt: skip
 """Defaults that follow from how small the models are; no tuning changes them. A small CLIP sees no direction in many
 exact pairs; only from about their median on does that quantile ask for one. Null-text embeddings reach in three steps
-at a rate of 0.1 what the authors' ten at 0.01 reach (docs/LOG.md)."""
+at a rate of 0.1 what the authors' ten at 0.01 reach; a detector that learned in an hour misses one of several alike
+more often than it takes another for one of them (docs/LOG.md)."""
 UNTUNED: Mapping[str, Mapping[str, Any]] = {
     "instructgie": {"guidance": 3.0}, "promptdiffusion": {"guidance": 3.0}, "learning": {"lr": 0.01},
 }  # fmt: skip

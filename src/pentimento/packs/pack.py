@@ -56,7 +56,8 @@ CHAT_KINDS = ("chat", "transformers_chat")
 
 _LOADING = RLock()
 """One model at a time in the whole process: while the libraries load one, they change how torch makes any other."""
-BOX_THRESHOLD = 0.3
+SCORES = ("threshold", "companions")
+"""What a pack may say of its segmenter: see `GroundedSegmenter`."""
 PHRASES = "phrases.txt"
 
 
@@ -151,13 +152,15 @@ class OpenPack:
 
     @cached_property
     def segmenter(self) -> Segmenter:
-        """Phrases to one mask: detector and box segmenter together, at the pack's own box threshold."""
+        """Phrases to one mask: detector and box segmenter together, at the pack's own box scores."""
         from ..vision.segment import GroundedSegmenter
 
-        threshold = self.defaults.get("segmenter", {}).get("threshold", BOX_THRESHOLD)
-        if not isinstance(threshold, int | float):
-            raise PackError(f"the pack {self.name!r} has the segmenter's threshold {threshold!r}: give it a number")
-        return GroundedSegmenter(self.detector, self.box_segmenter, threshold)
+        given = self.defaults.get("segmenter", {})
+        for name in SCORES:
+            if not isinstance(given.get(name, 0.0), int | float):
+                raise PackError(f"the pack {self.name!r} has the segmenter's {name} {given[name]!r}: give it a number")
+        scores = {name: given[name] for name in SCORES if name in given}
+        return GroundedSegmenter(self.detector, self.box_segmenter, **scores)
 
     @property
     def panoptic(self) -> Panoptic:

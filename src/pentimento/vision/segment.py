@@ -14,11 +14,17 @@ from .select import select
 
 @dataclass(frozen=True)
 class GroundedSegmenter:
-    """Fulfils `roles.Segmenter`. `threshold` is the lowest box score in [0, 1]; the paper's code has 0.3."""
+    """Fulfils `roles.Segmenter`. `threshold` is the lowest box score in [0, 1]; the paper's code has 0.3.
+
+    `companions` is the lowest score of the other boxes of a phrase that has one at the threshold; None is the same. A
+    choice by place or size goes wrong as soon as one of its candidates is missed, and where one is sure, its like are
+    less of a surprise.
+    """
 
     detector: Detector
     box_segmenter: BoxSegmenter
     threshold: float = 0.3
+    companions: float | None = None
 
     def find(self, image: Image.Image, phrases: Sequence[str], which: str | Sequence[str] = "best") -> Found:
         """The union of the chosen boxes' masks.
@@ -29,8 +35,9 @@ class GroundedSegmenter:
         wanted = tuple(dict.fromkeys(phrase.strip() for phrase in phrases if phrase.strip()))
         if not wanted:
             raise RequestError("no phrase says what to find; name a thing in the picture, or give a mask")
-        boxes = self.detector.detect(image, wanted, self.threshold)
-        seen = {box.phrase for box in boxes}
+        lowest = self.threshold if self.companions is None else min(self.companions, self.threshold)
+        boxes = self.detector.detect(image, wanted, lowest)
+        seen = {box.phrase for box in boxes if box.score >= self.threshold}
         for phrase in wanted:
             if phrase not in seen:
                 raise NothingFound(phrase, self.detector.best_score(image, phrase), self.threshold)
