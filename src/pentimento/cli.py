@@ -217,7 +217,7 @@ def learn(
     from . import studio
     from .images import open_picture
     from .language.phrases import read_phrases
-    from .learning.pairs import read_pairs
+    from .learning.pairs import read_pairs, without_last
     from .settings import assignments
 
     named = (("steps", steps), ("minutes", minutes), ("instruction", instruction or None))
@@ -225,10 +225,9 @@ def learn(
     if others := sorted(chosen.keys() & set(signature(studio.learn).parameters)):
         raise RequestError(f"{others[0]} is no setting of a learning: it has an option of its own")
     given = read_pairs(pairs, max_megapixels)
-    if hold_out and len(given) < 2:
-        raise RequestError(f"{pairs}: holds one pair, which is learned from: leave out --hold-out, or give another")
+    given, kept = without_last(given) if hold_out else (given, None)
     made = studio.learn(
-        given[:-1] if hold_out else given, output, method=method, held_out=given[-1] if hold_out else None,
+        given, output, method=method, held_out=kept,
         vocabulary=read_phrases(phrases) if phrases else (),
         preview=open_picture(preview, max_megapixels) if preview else None, pack=pack, device=device, dtype=dtype,
         **chosen,

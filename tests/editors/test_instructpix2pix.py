@@ -11,6 +11,7 @@ from PIL import Image
 
 from pentimento.editors import EDITORS
 from pentimento.editors.instructpix2pix import InstructPix2Pix
+from pentimento.errors import RequestError
 from pentimento.values import Request
 from toy import FACTOR, SIZE, ToyAutoencoder, ToyPack, toy_learned, toy_mask, toy_picture
 
@@ -100,3 +101,5 @@ def test_several_seeds_as_one_batch_are_what_each_gives_alone(method: str) -> No
         assert one.record["seed"] == seed
         assert np.abs(np.asarray(one.image, dtype=int) - np.asarray(alone.image)).max() <= 1
     assert len({one.image.tobytes() for one in together}) == 3
+    with pytest.raises(RequestError, match="the seed is -1"):
+        editor.of_seeds(request, (0, -1))

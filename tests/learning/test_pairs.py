@@ -6,7 +6,7 @@ from PIL import Image
 
 from pentimento.errors import RequestError
 from pentimento.learning import LearnSettings, learn, read_pairs
-from pentimento.learning.pairs import checked
+from pentimento.learning.pairs import checked, without_last
 from pentimento.values import Pair
 from toy import ToyPack, toy_picture
 
@@ -94,3 +94,10 @@ def test_a_folders_pair_without_a_difference_is_named(tmp_path: Path) -> None:
         Image.new("RGB", (16, 16)).save(tmp_path / name)
     with pytest.raises(RequestError, match=r"0_0.png and .*0_1.png are one picture"):
         read_pairs(tmp_path)
+
+
+def test_the_last_pair_is_kept_out_and_never_the_only_one() -> None:
+    pairs = tuple(Pair(toy_picture(16, 16, 2 * i), toy_picture(16, 16, 2 * i + 1)) for i in range(3))
+    assert without_last(pairs) == (pairs[:2], pairs[2])
+    with pytest.raises(RequestError, match="one pair, which is learned from"):
+        without_last(pairs[:1])

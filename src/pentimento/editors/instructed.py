@@ -19,7 +19,7 @@ from ..errors import RequestError
 from ..roles import Diffusion
 from ..values import Learned, Request, Result
 from .masked import Placing, finished, on_grid
-from .requests import Watch, mask_of, picture_of
+from .requests import Watch, check_seed, mask_of, picture_of
 
 ImageLatents = Literal["scaled", "unscaled"]
 Saying = Callable[[Denoise, Diffusion, int], AbstractContextManager[Denoise]]
@@ -78,10 +78,12 @@ def edits_read(
 
     So many places in front of the instruction's words stay `free` for what `saying` puts there. All seeds are drawn as
     one batch: as each alone, within rounding. The request's own seed is not looked at.
-    Raises: RequestError for a picture or mask that cannot be used.
+    Raises: RequestError for a picture, mask or seed that cannot be used.
     """
     picture = picture_of(request)
     mask = mask_of(request, picture)
+    for seed in seeds:
+        check_seed(seed)
     began = perf_counter()
     region = mask if mask is not None else np.ones((picture.height, picture.width), dtype=bool)
     view = choose_view(region, model.size, settings.context, settings.closest)

@@ -74,6 +74,16 @@ def checked(pairs: Sequence[Pair], name: str = "pair") -> tuple[Pair, ...]:
     )
 
 
+def without_last(pairs: tuple[Pair, ...]) -> tuple[tuple[Pair, ...], Pair]:
+    """The pairs to learn from, and the last one, kept out to score what is learned.
+
+    Raises: RequestError when nothing would be left to learn from.
+    """
+    if len(pairs) < 2:
+        raise RequestError("there is one pair, which is learned from: give another, or keep none out")
+    return pairs[:-1], pairs[-1]
+
+
 def _pair(before: _Named, after: _Named) -> Pair:
     one, other = (from_pil(side.image, side.name).image for side in (before, after))
     if one.size != other.size:

@@ -21,7 +21,7 @@ from ..data.scenes import draw_scene, render
 from ..editors import EDITORS
 from ..editors.planned import mask_for, plans_for
 from ..errors import PentimentoError, PlanError, RequestError
-from ..learning.pairs import read_pairs
+from ..learning.pairs import read_pairs, without_last
 from ..settings import assignments, describe, friendly
 from ..values import Plan, Segment
 
@@ -175,13 +175,11 @@ class Workbench:
                     raise RequestError(f"there are two pictures called {Path(file).name}: rename one")
                 shutil.copyfile(file, Path(folder) / Path(file).name)
             pairs = read_pairs(Path(folder))
-        if hold_out and len(pairs) < 2:
-            raise RequestError("there is one pair, which is learned from: give another to keep one out")
+        pairs, kept = without_last(pairs) if hold_out else (pairs, None)
         said = {"instruction": words.strip()} if words.strip() else {}
         return studio.learn(
-            pairs[:-1] if hold_out else pairs, self.folder / f"{name}.safetensors", method=method,
-            held_out=pairs[-1] if hold_out else None, pack=self.opened.source, device=self.opened.device,
-            dtype=self.opened.dtype, minutes=minutes, **said,
+            pairs, self.folder / f"{name}.safetensors", method=method, held_out=kept, pack=self.opened.source,
+            device=self.opened.device, dtype=self.opened.dtype, minutes=minutes, **said,
         )  # fmt: skip
 
     def again(self, result: str | None, watch: studio.Watch) -> tuple[Path, studio.Edited, bool]:
