@@ -130,14 +130,9 @@ def job(settings: Settings, pack_dir: Path) -> Job:
         sheet(torch.cat([latents.decode(z) for z in rows]), 8).save(path)
 
     return Job(
-        model=painter,
-        batch=batch,
-        loss=loss,
-        export=export,
-        sample=sample,
-        beside=latents.made_by,
+        model=painter, batch=batch, loss=loss, export=export, sample=sample, beside=latents.made_by,
         rivals=rivals(settings),
-    )
+    )  # fmt: skip
 
 
 def edited(painter: Painter, before: Tensor, ids: Tensor, null: Tensor, alphas: Tensor) -> Tensor:

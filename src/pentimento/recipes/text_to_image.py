@@ -259,11 +259,6 @@ def job(settings: Settings, pack_dir: Path) -> Job:
         sheet(latents.decode(painted), 8).save(path)  # DDIM's steps begin below T, where much is decided already
 
     return Job(
-        model=painter,
-        batch=batch,
-        loss=loss,
-        export=export,
-        sample=sample,
-        beside=latents.made_by,
+        model=painter, batch=batch, loss=loss, export=export, sample=sample, beside=latents.made_by,
         rivals=rivals(settings),
-    )
+    )  # fmt: skip
