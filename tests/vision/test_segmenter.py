@@ -132,6 +132,9 @@ def test_companions_of_what_is_surely_there_count_at_a_lower_score() -> None:
     assert len(finder.find(PICTURE, ["cat"], "all").boxes) == 3
     with pytest.raises(NothingFound, match="'dog'"):  # nothing of its kind is sure
         finder.find(PICTURE, ["dog"])
+    with pytest.raises(NothingFound, match="number 4 from left") as caught:
+        finder.find(PICTURE, ["cat"], "4 from left")
+    assert caught.value.threshold == 0.1  # what a fourth would have needed
     strict = GroundedSegmenter(three, three, 0.3, companions=0.5)
     assert len(strict.find(PICTURE, ["cat"], "all").boxes) == 2  # never stricter than the threshold
 

@@ -118,7 +118,8 @@ def train(
             seed = _seed(settings.seed, step, rank)
             torch.manual_seed(seed)  # dropout and its like
             for group in optimizer.param_groups:
-                group["lr"] = learning_rate(settings, step) if group["own_lr"] is None else group["own_lr"]
+                if not group["steady"]:
+                    group["lr"] = learning_rate(settings, step)
             optimizer.zero_grad(set_to_none=True)
             generator, value = torch.Generator().manual_seed(seed), torch.zeros((), device=device)
             for batch in parts:
@@ -212,7 +213,7 @@ def _optimizer(model: nn.Module, settings: TrainSettings, rivals: dict[str, floa
     groups = []
     for rival in (None, *rivals):
         own = [p for name, p in model.named_parameters() if p.requires_grad and _rival_of(name, rivals) == rival]
-        shared = {"own_lr": rivals[rival], "betas": (0.5, 0.99)} if rival else {"own_lr": None}
+        shared = {"steady": True, "lr": rivals[rival], "betas": (0.5, 0.99)} if rival else {"steady": False}
         groups += [
             {"params": [p for p in own if p.ndim > 1], "weight_decay": settings.weight_decay} | shared,
             {"params": [p for p in own if p.ndim <= 1], "weight_decay": 0.0} | shared,

@@ -41,6 +41,6 @@ class GroundedSegmenter:
         for phrase in wanted:
             if phrase not in seen:
                 raise NothingFound(phrase, self.detector.best_score(image, phrase), self.threshold)
-        chosen = select(boxes, which, self.threshold)
+        chosen = select(boxes, which, lowest)
         masks = self.box_segmenter.masks(image, chosen)
         return Found(np.asarray(masks, bool).any(axis=0), chosen)
