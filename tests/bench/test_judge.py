@@ -12,7 +12,7 @@ from pentimento.bench.judge import score_judge, verdict
 from pentimento.data.edits import Edit, draw_edit, render_edit
 from pentimento.data.judging import FACTORS, Lessons, belief, cut, example, planted, questions, region_of, views_of
 from pentimento.data.store import Store
-from pentimento.recipes.judge import UNKNOWN, Batch, batch, calibrated, loss
+from pentimento.recipes.judge import UNKNOWN, Batch, batch, calibrated, common, loss
 from pentimento.values import KINDS
 from pentimento.vision import judge as vision
 from pentimento.vision.judge import Judge, JudgeConfig, JudgeNet
@@ -29,7 +29,10 @@ class Oracle:
     def __init__(self, edit: Edit):
         after = render_edit(edit).after
         self.answers = {
-            (cut(after, region).tobytes(), q.factor): q.answer for q in questions(edit) for region in views_of(q)
+            (cut(after, region)[:, ::side].tobytes(), q.factor): q.answer
+            for q in questions(edit)
+            for region in views_of(q)
+            for side in (1, -1)
         }
 
     def probabilities(self, views: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
@@ -121,7 +124,26 @@ def test_an_example_says_only_words_that_its_factor_has() -> None:
 def test_what_is_unknown_costs_nothing() -> None:
     net = JudgeNet(SMALL)
     answers = {factor: torch.full((2,), UNKNOWN) for factor in FACTORS}
-    assert loss(net, Batch(torch.zeros(2, 3, 64, 64), answers), torch.Generator()).item() == 0
+    assert loss(net, Batch(torch.zeros(2, 3, 64, 64), answers), common(lessons(), 0, 8)).item() == 0
+
+
+def test_how_common_answers_are_is_a_distribution_and_explains_what_the_views_do_not() -> None:
+    """Where a network holds all answers to be alike, the loss of a common answer is smaller than that of a rare one."""
+    shares = common(lessons(), 0, 64)
+    for factor, words in FACTORS.items():
+        assert len(shares[factor]) == len(words)
+        assert shares[factor].exp().sum().item() == pytest.approx(1)
+    net = JudgeNet(SMALL).eval()
+    torch.nn.init.zeros_(net.heads["noun"].weight)
+    torch.nn.init.zeros_(net.heads["noun"].bias)
+
+    def of(noun: int) -> float:
+        answers = {factor: torch.full((1,), UNKNOWN) for factor in FACTORS} | {"noun": torch.tensor([noun])}
+        return loss(net, Batch(torch.zeros(1, 3, 64, 64), answers), shares).item()
+
+    often, rarely = (int(one) for one in (shares["noun"].argmax(), shares["noun"].argmin()))
+    assert of(often) == pytest.approx(-2 * shares["noun"][often].item(), rel=1e-5)
+    assert of(often) < of(rarely)
 
 
 def test_belief_is_sure_at_the_threshold_of_the_edits_kind_and_rises_with_what_is_believed() -> None:

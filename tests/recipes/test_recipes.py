@@ -21,7 +21,7 @@ from pentimento.diffusion.objectives import q_sample
 from pentimento.diffusion.schedule import cosine_alphas_cumprod
 from pentimento.errors import PackError, TrainingError
 from pentimento.recipes import autoencoder, clip, inpaint, instruct, language, reader, segmenter, text_to_image
-from pentimento.recipes.latents import edit_latents
+from pentimento.recipes.latents import edit_latents, latents_by
 from pentimento.recipes.layout import NAMELESS, WHAT
 from pentimento.recipes.lessons import draw_lesson
 from pentimento.recipes.text import ids_of, text_encoder, tokenizer
@@ -98,6 +98,23 @@ def test_the_autoencoder_states_the_scale_of_its_latents(folder: Path) -> None:
     from diffusers import AutoencoderKL
 
     assert AutoencoderKL.from_pretrained(folder / "vae").config.scaling_factor == 0.5
+
+
+def test_a_decoder_that_goes_on_alone_leaves_the_latents_and_their_name(folder: Path, tmp_path: Path) -> None:
+    values = dict(channels=(8, 8, 8, 8), scenes=8, decoder_alone=True, equivariance=0.0, squares=5.0)
+    going_on = autoencoder.job(small(autoencoder, folder, **values), folder)
+    check(going_on)
+    vae = going_on.model
+    assert all(p.grad is None for part in (vae.encoder, vae.quant_conv) for p in part.parameters())
+    name = latents_by(vae)
+    with torch.no_grad():
+        vae.decoder.conv_out.bias += 1
+    assert latents_by(vae) == name
+    with torch.no_grad():
+        vae.encoder.conv_in.bias += 1
+    assert latents_by(vae) != name
+    with pytest.raises(TrainingError, match="train one first"):
+        autoencoder.job(small(autoencoder, folder, **values), tmp_path)
 
 
 def test_text_to_image_and_then_instruct_train_and_warm_start(folder: Path) -> None:

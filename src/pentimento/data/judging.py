@@ -52,6 +52,8 @@ class Region:
 WHOLE = Region(0.5, 0.5, 1.0)
 QUARTERS = tuple(Region(x, y, 0.5) for y in (0.25, 0.75) for x in (0.25, 0.75))
 """What is asked of a whole picture is seen in these too: rain and snow are too fine for one small view."""
+TRIPS = 0.7
+"""How many of the edits to learn from have been through the autoencoder, as all has that it is asked about later."""
 SURE = 0.5
 """The belief from which on a judge says yes."""
 
@@ -144,8 +146,8 @@ def questions(edit: Edit) -> tuple[Question, ...]:
 
 
 def views_of(question: Question) -> tuple[Region, ...]:
-    """The views that a question is asked of; the answer is what is believed of them on average. A quarter of a picture
-    need not show its place."""
+    """The views that a question is asked of, each as it is and mirrored; the answer is what is believed of them on
+    average. A quarter of a picture need not show its place."""
     return (WHOLE, *QUARTERS) if question.region is WHOLE and question.factor != "place" else (question.region,)
 
 
@@ -157,11 +159,12 @@ def belief(judge: Answers, edit: Edit, picture: np.ndarray) -> float:
     asked = questions(edit)
     if not asked:
         return float("nan")
-    seen = [(number, region) for number, question in enumerate(asked) for region in views_of(question)]
-    believed = judge.probabilities([cut(picture, region) for _, region in seen])
-    sure = 1.0
-    for number, question in enumerate(asked):
-        p = believed[question.factor][[row for row, (of, _) in enumerate(seen) if of == number]].mean(0)
+    views = [cut(picture, region) for question in asked for region in views_of(question)]
+    believed = judge.probabilities([view[:, ::side] for view in views for side in (1, -1)])
+    sure, row = 1.0, 0
+    for question in asked:
+        first, row = row, row + 2 * len(views_of(question))
+        p = believed[question.factor][first:row].mean(0)
         wanted = judge.words[question.factor].index(question.answer)
         sure = min(sure, float(p[wanted]) if int(p.argmax()) == wanted else 0.0)
     limit = judge.thresholds.get(edit.words.kind, SURE)
@@ -279,7 +282,7 @@ def example(lessons: Lessons, rng: np.random.Generator) -> Example:
     if rng.random() < 0.42:
         seed = int(rng.integers(len(lessons.scenes)))
         return _of_scene(_scene_of(seed), lessons.scenes[seed], rng)
-    shown = lessons.trips if len(lessons.trips) and rng.random() < 0.45 else lessons.edits
+    shown = lessons.trips if len(lessons.trips) and rng.random() < TRIPS else lessons.edits
     seed = int(rng.integers(len(shown)))
     while rng.random() > 1 / WEIGHTS[edit_of(seed).words.kind]:  # all kinds alike
         seed = int(rng.integers(len(shown)))

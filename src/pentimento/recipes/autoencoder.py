@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from ..data.scenes import draw_scene
 from ..data.store import Store, scene_store
+from ..errors import TrainingError
 from ..settings import Fraction
 from ..training import Job, TrainSettings, warm_start
 from .lessons import part_store
@@ -34,6 +35,8 @@ class Settings(TrainSettings):
     latent_channels: int = 8
     crop: int = Field(64, ge=32, description="side of a training crop, pixels")
     gradient: float = Field(1.0, ge=0, description="weight of the L1 loss on finite differences")
+    squares: float = Field(0.0, ge=0, description="weight of the squared error, which is what PSNR counts")
+    decoder_alone: bool = Field(False, description="leave the latents, and so all painters in them, as they are")
     kl: float = Field(1e-6, ge=0, description="weight of the KL term")
     equivariance: Fraction = Field(0.5, description="share of batches whose latents are moved before they are decoded")
     scenes: int = Field(12_000, ge=1, description="scenes that the crops come from")
@@ -88,14 +91,14 @@ def moved(latents: Tensor, pixels: Tensor, generator: torch.Generator) -> tuple[
 
 
 def reconstruction_loss(settings: Settings, autoencoder: nn.Module, x: Tensor, generator: torch.Generator) -> Tensor:
-    """L1 on pixels and on finite differences, a share of the time of moved latents, and a small KL."""
+    """L1 on pixels and on finite differences, squares of the former, a share of the time of moved latents, a small KL."""
     posterior = autoencoder.encode(x).latent_dist
     noise = torch.randn(posterior.mean.shape, generator=generator).to(x.device)
     z = posterior.mean + posterior.std * noise
     if float(torch.rand((), generator=generator)) < settings.equivariance:
         z, x = moved(z, x, generator)
     y = autoencoder.decode(z).sample.float()
-    loss = F.l1_loss(y, x)
+    loss = F.l1_loss(y, x) + settings.squares * F.mse_loss(y, x)
     for dim in (-1, -2):
         loss = loss + settings.gradient * F.l1_loss(y.diff(dim=dim), x.diff(dim=dim))
     return loss + settings.kl * posterior.kl().mean()
@@ -104,7 +107,13 @@ def reconstruction_loss(settings: Settings, autoencoder: nn.Module, x: Tensor, g
 def job(settings: Settings, pack_dir: Path) -> Job:
     """Warm-starts from pack_dir/vae; exports there, with 1 / std of the latents as scaling_factor."""
     autoencoder = model(settings)
-    warm_start(autoencoder, pack_dir / "vae")
+    started = warm_start(autoencoder, pack_dir / "vae")
+    if settings.decoder_alone and not started:
+        raise TrainingError(
+            f"{pack_dir / 'vae'} holds no such autoencoder, so its decoder cannot go on: train one first"
+        )
+    for part in (autoencoder.encoder, autoencoder.quant_conv):
+        part.requires_grad_(not settings.decoder_alone)
     store = scene_store(settings.data, settings.scenes)
     pairs = part_store(settings.data, round(len(store) * settings.parts / (1 - settings.parts)))
     held = scene_store(settings.data, 1, "validation")

@@ -36,7 +36,7 @@ Write = Callable[[Lesson, Frame, np.random.Generator], list[str]]
 @dataclass(frozen=True)
 class Latents:
     """`pairs` fp16 (2 n, 2, c, h, w): scaled mean latents before and after. `decode` brings scaled latents to
-    [-1, 1]; `made_by` names the autoencoder."""
+    [-1, 1]; `made_by` names what encodes."""
 
     pairs: np.ndarray
     decode: Callable[[Tensor], Tensor]
@@ -47,6 +47,11 @@ def autoencoder_of(pack_dir: Path) -> nn.Module:
     from diffusers import AutoencoderKL
 
     return AutoencoderKL.from_pretrained(pack_dir / "vae", use_safetensors=True).float().eval().requires_grad_(False)
+
+
+def latents_by(vae: Any) -> str:
+    """A name for the latents that an autoencoder makes: its decoder has no part in it."""
+    return digest(nn.ModuleList(part for part in (vae.encoder, vae.quant_conv) if part is not None))
 
 
 def draw_rows(rng: np.random.Generator, count: int, edits: int, close_ups: float) -> np.ndarray:
@@ -95,7 +100,7 @@ def edit_latents(data: Path, pack_dir: Path, count: int, parts: float) -> Latent
     """The latents of the first `count` edits and of their close-ups, by the pack's autoencoder; made in `data` unless
     they lie there."""
     vae = autoencoder_of(pack_dir)
-    made_by = digest(vae)
+    made_by = latents_by(vae)
     name = f"v{WORLD_VERSION}-{kind_of(parts)}-{count}-{made_by}.npy"
     whole, close = data / f"latents-{name}", data / f"close-latents-{name}"
     if not (whole.exists() and close.exists()):

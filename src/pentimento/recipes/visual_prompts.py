@@ -39,8 +39,7 @@ from ..packs.pack import CHAT_KINDS, OpenPack
 from ..packs.placement import place
 from ..roles import Panoptic
 from ..training.weights import read_weights
-from ..vision.store import digest
-from .latents import encoded
+from .latents import encoded, latents_by
 
 Areas = Literal["panoptic", "drawn"]
 """Whose masks say where details matter: the pack's panoptic model's, as in the paper, or the drawn world's own."""
@@ -133,7 +132,7 @@ def prompts_of(made: Path | None, data: Path, groups: int, side: int, workers: i
 
 def pair_latents(prompts: Prompts, vae: Any) -> np.ndarray:
     """Scaled mean latents of all rows, fp16 (rows, 2, c, h, w), made beside the prompts unless they lie there."""
-    path = prompts.folder / f"latents-{digest(vae)}.npy"
+    path = prompts.folder / f"latents-{latents_by(vae)}.npy"
     return _kept(path, lambda: encoded(vae, prompts.pair, len(prompts.rows), "pairs"))
 
 
