@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 
 from pentimento.data import composing, held_out, phrasings, vocabulary, wordlists
-from pentimento.data.asking import random_asked, random_words
+from pentimento.data.asking import HOMOGRAPHS, random_asked, random_words, unheard
 from pentimento.data.words import THIRTY, Asked, EditWords, instruction, phrase
 from pentimento.language.captions import plan_of
 from pentimento.language.groups import EDIT_KINDS
+from pentimento.language.lexicon import singular
 
 
 def all_of(templates: Iterable[str]) -> list[str]:
@@ -147,3 +148,27 @@ def test_no_test_noun_is_a_training_noun() -> None:
     single = {word for noun in train for word in noun.split(" ")}
     assert not single & {word for noun in test for word in noun.split(" ")}
     assert not (train | test) & set(vocabulary.NOUNS)
+
+
+def test_lessons_say_words_of_which_only_the_sentence_tells_what_they_are() -> None:
+    rng, styles, seen = np.random.default_rng(0), {*vocabulary.STYLES, *wordlists.STYLES}, set()
+    ends = set(wordlists.halves(HOMOGRAPHS, test=False))
+    assert not ends & {part for noun in wordlists.open_nouns(True) for part in noun.split(" ")}
+    for _ in range(600):
+        asked = random_asked(rng)
+        changed = unheard(asked, rng)
+        if changed == asked:
+            continue
+        (edit,), (before,) = changed.edits, asked.edits
+        assert edit.kind == before.kind and edit.which == before.which
+        if edit.kind == "style":
+            assert edit.new not in styles
+            seen.add("style")
+        elif edit.find != before.find:
+            assert singular(edit.find[0]).split(" ")[-1] in ends
+            assert edit.find[0].startswith(singular(before.find[0]))
+            seen.add("thing")
+        else:
+            assert edit.kind == "add"
+            seen.add("worn")
+    assert seen == {"style", "thing", "worn"}

@@ -23,6 +23,14 @@ TAUGHT_KINDS = (  # the kinds with the most ways to be put come most often
 )  # fmt: skip
 OPEN = 0.6
 """The share of edits whose things are open nouns; the rest are those of the drawn world."""
+UNHEARD = 0.25
+"""How often `unheard` changes an edit that it can change."""
+HOMOGRAPHS = tuple(
+    "brush call catch change clip cover cut drill drive drop fan file guard hang hook hold iron lift light mark match "
+    "mix move paint pick pin place play point post press print pull rest ride ring roll run saw seat set shade show "
+    "slide stamp step stop swing switch trap trim turn view walk wash watch wrap".split()
+)
+"""What can end a compound, "garden swing", and reads like a verb elsewhere."""
 PARTS = ("sky", "ground", "wall", "floor", "ceiling", "roof", "tie", "shirt", "face", "jacket", "wheel", "road", "lawn")
 """Things that are parts of others or of the place; people edit them like any thing."""
 _BACKGROUNDS = tuple(BACKGROUNDS.values())
@@ -201,6 +209,22 @@ def random_asked(rng: np.random.Generator, with_description: bool = False, test:
     if chance > 0.97:
         return Asked((first, second, random_words(rng, rng.random() < OPEN, test)))
     return Asked((first, second))
+
+
+def unheard(asked: Asked, rng: np.random.Generator) -> Asked:
+    """Now and then the same with a word for which only the sentence tells what it is: a style or a worn thing that no
+    list has, a thing whose name ends like a verb. For lessons; edits that point at another, or are several, stay."""
+    if len(asked.edits) != 1 or asked.pronoun or rng.random() >= UNHEARD:
+        return asked
+    (edit,) = asked.edits
+    if edit.kind == "style":
+        return Asked((replace(edit, new=invented(rng)),))
+    if edit.kind == "add" and edit.find and rng.random() < 0.5:
+        return Asked((replace(edit, new=random_noun(rng, open_nouns=True)),))
+    if not edit.find or edit.kind == "background":
+        return asked
+    thing = f"{singular(edit.find[0])} {pick(rng, wordlists.halves(HOMOGRAPHS, test=False))}"
+    return Asked((replace(edit, find=(plural(thing) if edit.which == "all" else thing, *edit.find[1:])),))
 
 
 def _like(new: str, which: str) -> str:

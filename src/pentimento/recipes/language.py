@@ -15,7 +15,7 @@ import torch
 from pydantic import Field
 from torch import nn
 
-from ..data.asking import random_asked, random_words
+from ..data.asking import random_asked, random_words, unheard
 from ..data.nonsense import pick
 from ..data.poses import POSES
 from ..data.wordlists import open_nouns
@@ -91,7 +91,8 @@ def example(number: int, seed: int = 11) -> Phrased:
         thing = random_words(rng, rng.random() < 0.5, kinds=("remove",))
         asked = Asked((EditWords("action", thing.find[:1], thing.which, pick(rng, tuple(POSES))),))
         return Phrased(Asked(()), phrase(asked, rng, careless=careless).text, ())
-    return phrase(random_asked(rng, with_description=number % 7 in (2, 5)), rng, careless=careless)
+    asked = unheard(random_asked(rng, with_description=number % 7 in (2, 5)), rng)
+    return phrase(asked, rng, careless=careless)
 
 
 @lru_cache(maxsize=2)
