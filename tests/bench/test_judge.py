@@ -1,6 +1,7 @@
 """The judge: questions, planted mistakes, verdicts; and its recipe's lessons."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -94,6 +95,21 @@ def test_a_saved_judge_answers_alike(tmp_path: Path) -> None:
     assert loaded.thresholds == {"add": 0.7}
     one, other = Judge(net).probabilities(views), loaded.probabilities(views)
     assert all(np.array_equal(one[factor], other[factor]) for factor in FACTORS)
+
+
+def test_a_judge_that_grows_out_of_another_answers_alike_and_can_learn_more() -> None:
+    torch.manual_seed(0)
+    earlier, x = JudgeNet(SMALL).eval(), torch.randn(2, 3, 64, 64)
+    net = JudgeNet(replace(SMALL, blocks=(2, 1, 3, 1))).eval()
+    assert vision.grow(net, earlier)
+    for factor, wanted in earlier(x).items():
+        torch.testing.assert_close(net(x)[factor], wanted)
+    sum(values.square().sum() for values in net(x).values()).backward()
+    assert net.encoder.stages[0][2].norm.weight.grad.abs().sum() > 0
+    other = JudgeNet(replace(SMALL, hidden=9))
+    before = other.heads["noun"].bias.clone()
+    assert not vision.grow(other, earlier)
+    assert torch.equal(other.heads["noun"].bias, before)
 
 
 def lessons() -> Lessons:

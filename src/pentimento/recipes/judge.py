@@ -21,9 +21,9 @@ from ..data.judging import ALL_FAMILIES, FACTORS, Lessons, belief, example, less
 from ..data.scenes import WORLD_VERSION
 from ..data.store import Store, save_whole, scene_store
 from ..packs.placement import place
-from ..training import Job, TrainSettings, warm_start
+from ..training import Job, TrainSettings
 from ..values import KINDS
-from ..vision.judge import Judge, JudgeConfig, JudgeNet, as_tensor, save
+from ..vision.judge import Judge, JudgeConfig, JudgeNet, as_tensor, grow, load, save
 from .autoencoder import pictures, round_trip, sheet
 
 UNKNOWN = -100
@@ -41,6 +41,7 @@ class Settings(TrainSettings):
     ema: float = Field(6_000, ge=0)
     weight_decay: float = 0.03
     seed: int = 4_711
+    blocks: tuple[int, int, int, int] = Field((2, 2, 2, 2), description="residual blocks by stage")
     scenes: int = Field(40_000, ge=1, description="scenes to learn from, of the families that all recipes see")
     edits: int = Field(16_000, ge=1, description="edits to learn from, with the held-out family")
     trips: int = Field(6_000, ge=0, description="so many of these edits are also seen through the pack's autoencoder")
@@ -150,9 +151,10 @@ def _through(vae: Path) -> Callable[[np.ndarray], np.ndarray]:
 
 
 def job(settings: Settings, pack_dir: Path) -> Job:
-    """Warm-starts from pack_dir/judge; exports there."""
-    net = JudgeNet(JudgeConfig(FACTORS))
-    warm_start(net, pack_dir / "judge")
+    """Goes on from pack_dir/judge, which may have fewer blocks; exports there."""
+    net = JudgeNet(JudgeConfig(FACTORS, blocks=settings.blocks))
+    if (pack_dir / "judge" / "config.json").is_file():
+        grow(net, load(pack_dir / "judge").net)
     edits = lesson_edits(settings.data, settings.edits)
     trips = trips_of(settings.data, pack_dir / "vae", edits, min(settings.trips, settings.edits))
     lessons = Lessons(scene_store(settings.data, settings.scenes), edits, trips)

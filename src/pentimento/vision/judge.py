@@ -78,6 +78,21 @@ def as_tensor(views: Sequence[np.ndarray]) -> Tensor:
     return torch.from_numpy(np.stack(views)).permute(0, 3, 1, 2).float() / 127.5 - 1
 
 
+@torch.no_grad()
+def grow(net: JudgeNet, earlier: JudgeNet) -> bool:
+    """Give `net` all that `earlier` knows, and its answers, though it may have more blocks: those begin as the
+    identity. False, and `net` untouched, when they differ in more than that."""
+    own, known = net.state_dict(), earlier.state_dict()
+    if any(name not in own or own[name].shape != tensor.shape for name, tensor in known.items()):
+        return False
+    for name, tensor in known.items():
+        own[name].copy_(tensor)
+    for name in own.keys() - known.keys():
+        if name.endswith(("norm.weight", "norm.bias")):
+            own[name].zero_()
+    return True
+
+
 def save(net: JudgeNet, folder: Path, thresholds: Mapping[str, float]) -> None:
     """Write config.json and model.safetensors into `folder`."""
     write_model(net, {"kind": KIND} | asdict(net.config) | {"thresholds": dict(thresholds)}, folder)
