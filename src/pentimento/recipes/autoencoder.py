@@ -91,7 +91,7 @@ def moved(latents: Tensor, pixels: Tensor, generator: torch.Generator) -> tuple[
 
 
 def reconstruction_loss(settings: Settings, autoencoder: nn.Module, x: Tensor, generator: torch.Generator) -> Tensor:
-    """L1 on pixels and on finite differences, squares of the former, a share of the time of moved latents, a small KL."""
+    """L1 on pixels and on finite differences, squares, a share of the time of moved latents, and a small KL."""
     posterior = autoencoder.encode(x).latent_dist
     noise = torch.randn(posterior.mean.shape, generator=generator).to(x.device)
     z = posterior.mean + posterior.std * noise
