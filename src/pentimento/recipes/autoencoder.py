@@ -119,7 +119,12 @@ def job(settings: Settings, pack_dir: Path) -> Job:
     held = scene_store(settings.data, 1, "validation")
 
     def export(ema: nn.Module, folder: Path) -> None:
-        ema.register_to_config(scaling_factor=float(1 / latent_std(ema, store)))
+        scale = (
+            ema.load_config(pack_dir / "vae")["scaling_factor"]
+            if settings.decoder_alone
+            else 1 / latent_std(ema, store)
+        )
+        ema.register_to_config(scaling_factor=float(scale))
         ema.save_pretrained(folder / "vae")
 
     def sample(ema: nn.Module, path: Path) -> None:
