@@ -104,7 +104,7 @@ def test_a_decoder_that_goes_on_alone_leaves_the_latents_and_their_name(folder: 
     values = dict(channels=(8, 8, 8, 8), scenes=8, decoder_alone=True, equivariance=0.0, squares=5.0)
     going_on = autoencoder.job(small(autoencoder, folder, **values), folder)
     check(going_on)
-    going_on.export(going_on.model, tmp_path / "out")  # and their scale, though half of these weights are noise
+    going_on.export(going_on.model, tmp_path / "out")  # the scale stays, too
     assert going_on.model.load_config(tmp_path / "out" / "vae")["scaling_factor"] == 0.5
     vae = going_on.model
     assert all(p.grad is None for part in (vae.encoder, vae.quant_conv) for p in part.parameters())

@@ -82,7 +82,7 @@ def loss(net: nn.Module, batch: Batch, common: Mapping[str, Tensor]) -> Tensor:
     """Cross-entropy of every answer that is known; nouns and looks count double, they are the most and the hardest.
 
     Logits and how `common` an answer is together explain the answers, so that the logits alone hold none to be likely
-    before it is seen (Menon et al. 2021, logit adjustment): nine scenes of ten are clear, and edits ask for snow.
+    before it is seen (Menon et al. 2021, logit adjustment): seven views of ten are clear, and edits ask for snow.
     """
     logits = net(batch.views)
     total, known = batch.views.new_zeros(()), 0
