@@ -4,8 +4,7 @@ Whole captions teach places, lights and colours long before nouns: half of the p
 whose hard negatives name another noun, and every picture of one thing is asked which of all nouns it shows. So is every
 patch that lies on a thing: a picture has one caption, but 64 patches.
 
-The vision tower is a ResNet, not a ViT: of equally many pictures it learns many times as much (docs/LOG.md). Its states
-are pooled with their `Moments`, or no caption's places could be told.
+The vision tower is a ResNet, not a ViT: of equally many pictures it learns many times as much (docs/LOG.md).
 
 Its text tower is also the start of the U-Net's text encoder, and begins as that of an earlier CLIP.
 """
@@ -71,10 +70,10 @@ def model(settings: Settings, text: nn.Module) -> nn.Module:
     torch.manual_seed(0)
     config = ResNetConfig(
         embedding_size=settings.widths[0], hidden_sizes=list(settings.widths), depths=list(settings.blocks),
-        layer_type="basic", hidden_size=3 * settings.widths[-1], image_size=128,
+        layer_type="basic", hidden_size=settings.widths[-1], image_size=128,
     )  # fmt: skip
     clip = VisionTextDualEncoderModel(vision_model=ResNetModel(config), text_model=text)
-    clip.visual_projection = nn.Linear(config.hidden_size, WIDTH, bias=False)  # of `Moments`
+    clip.visual_projection = nn.Linear(settings.widths[-1], WIDTH, bias=False)
     clip.text_projection = nn.Linear(WIDTH, WIDTH, bias=False)
     clip.config.projection_dim = WIDTH
     if not torch.cuda.is_available():
@@ -110,8 +109,7 @@ def contrastive_loss(clip: nn.Module, batch: Batch, nouns: Tensor, patches: floa
     """The symmetric InfoNCE; each picture sees its hard negative as one more caption, and none sees its own caption
     again as another picture's. Beside it, for pictures of one thing, the cross-entropy of its noun among all nouns, as
     captions with the ids `nouns` (nouns, tokens): a batch of captions names few of them, and differs in much else. The
-    same, times `patches`, for the states of patches that lie on a thing, whose mean is the picture's own; where in the
-    picture a patch lies is no part of its noun."""
+    same, times `patches`, for the states of patches that lie on a thing, whose mean is the picture's own."""
     seen = clip.vision_model(pixel_values=batch.pixels)
     image = projected(clip, seen.pooler_output)
     text, negative = embedded(clip, torch.cat([batch.ids, batch.negative])).chunk(2)
@@ -128,7 +126,6 @@ def contrastive_loss(clip: nn.Module, batch: Batch, nouns: Tensor, patches: floa
         loss = loss + F.cross_entropy(scale * image[one] @ named.T, batch.nouns[one])
     if patches and on.any():
         states = seen.last_hidden_state.flatten(2).transpose(1, 2)[on]
-        states = F.pad(states, (0, seen.pooler_output.shape[-1] - states.shape[-1]))
         loss = loss + patches * F.cross_entropy(scale * projected(clip, states) @ named.T, batch.patches[on])
     return loss
 
