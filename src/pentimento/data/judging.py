@@ -53,7 +53,7 @@ WHOLE = Region(0.5, 0.5, 1.0)
 QUARTERS = tuple(Region(x, y, 0.5) for y in (0.25, 0.75) for x in (0.25, 0.75))
 """What is asked of a whole picture is seen in these too: rain and snow are too fine for one small view."""
 TRIPS = 0.7
-"""How many of the edits to learn from have been through the autoencoder, as all has that it is asked about later."""
+"""How many of the edits to learn from have been through the autoencoder, as all that it is asked about later has."""
 SURE = 0.5
 """The belief from which on a judge says yes."""
 
@@ -146,25 +146,24 @@ def questions(edit: Edit) -> tuple[Question, ...]:
 
 
 def views_of(question: Question) -> tuple[Region, ...]:
-    """The views that a question is asked of, each as it is and mirrored; the answer is what is believed of them on
-    average. A quarter of a picture need not show its place."""
+    """The views that a question is asked of; the answer is what is believed of them on average. A quarter of a picture
+    need not show its place."""
     return (WHOLE, *QUARTERS) if question.region is WHOLE and question.factor != "place" else (question.region,)
 
 
 def belief(judge: Answers, edit: Edit, picture: np.ndarray) -> float:
     """How sure a judge is that `picture` shows the edit, in [0, 1], SURE at its threshold for such edits.
 
-    Its least sure answer counts; 0 when one is wrong. nan of an edit that there is no question about.
+    Each view is shown mirrored, too. Its least sure answer counts; 0 when one is wrong. nan of an edit that there is no
+    question about.
     """
     asked = questions(edit)
     if not asked:
         return float("nan")
-    views = [cut(picture, region) for question in asked for region in views_of(question)]
-    believed = judge.probabilities([view[:, ::side] for view in views for side in (1, -1)])
-    sure, row = 1.0, 0
+    sure = 1.0
     for question in asked:
-        first, row = row, row + 2 * len(views_of(question))
-        p = believed[question.factor][first:row].mean(0)
+        views = [cut(picture, region) for region in views_of(question)]
+        p = judge.probabilities([*views, *(view[:, ::-1] for view in views)])[question.factor].mean(0)
         wanted = judge.words[question.factor].index(question.answer)
         sure = min(sure, float(p[wanted]) if int(p.argmax()) == wanted else 0.0)
     limit = judge.thresholds.get(edit.words.kind, SURE)

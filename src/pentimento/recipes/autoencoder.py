@@ -6,6 +6,7 @@ moved alike, which keeps them smooth, and smooth latents are easier to paint (EQ
 """
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -53,6 +54,11 @@ def model(settings: Settings) -> nn.Module:
         block_out_channels=settings.channels, layers_per_block=1, latent_channels=settings.latent_channels,
         norm_num_groups=8, sample_size=128, mid_block_add_attention=False,
     )  # fmt: skip
+
+
+def encoding(autoencoder: Any) -> nn.ModuleList:
+    """The parts of an AutoencoderKL that make its latents."""
+    return nn.ModuleList(part for part in (autoencoder.encoder, autoencoder.quant_conv) if part is not None)
 
 
 def crops(
@@ -108,23 +114,21 @@ def job(settings: Settings, pack_dir: Path) -> Job:
     """Warm-starts from pack_dir/vae; exports there, with 1 / std of the latents as scaling_factor."""
     autoencoder = model(settings)
     started = warm_start(autoencoder, pack_dir / "vae")
-    if settings.decoder_alone and not started:
-        raise TrainingError(
-            f"{pack_dir / 'vae'} holds no such autoencoder, so its decoder cannot go on: train one first"
-        )
-    for part in (autoencoder.encoder, autoencoder.quant_conv):
-        part.requires_grad_(not settings.decoder_alone)
+    if settings.decoder_alone:
+        if not started:
+            raise TrainingError(
+                f"{pack_dir / 'vae'} holds no such autoencoder, so its decoder cannot go on: train one first"
+            )
+        scale = autoencoder.load_config(pack_dir / "vae")["scaling_factor"]
+        autoencoder.register_to_config(scaling_factor=scale)
+        encoding(autoencoder).requires_grad_(False)
     store = scene_store(settings.data, settings.scenes)
     pairs = part_store(settings.data, round(len(store) * settings.parts / (1 - settings.parts)))
     held = scene_store(settings.data, 1, "validation")
 
     def export(ema: nn.Module, folder: Path) -> None:
-        scale = (
-            ema.load_config(pack_dir / "vae")["scaling_factor"]
-            if settings.decoder_alone
-            else 1 / latent_std(ema, store)
-        )
-        ema.register_to_config(scaling_factor=float(scale))
+        if not settings.decoder_alone:
+            ema.register_to_config(scaling_factor=float(1 / latent_std(ema, store)))
         ema.save_pretrained(folder / "vae")
 
     def sample(ema: nn.Module, path: Path) -> None:

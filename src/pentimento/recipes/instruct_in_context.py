@@ -19,7 +19,7 @@ from ..training import Job, TrainSettings, warm_start
 from ..vision.store import digest
 from .autoencoder import sheet
 from .instruct import edited, widened
-from .latents import autoencoder_of, decoded
+from .latents import autoencoder_of, decoded, latents_by
 from .text import ids_of, text_encoder, tokenizer
 from .text_to_image import Painter, unet
 from .visual_prompts import pair_latents, prompts_of
@@ -97,5 +97,5 @@ def job(settings: Settings, pack_dir: Path) -> Job:
         rows = shown.before, edited(ema, shown.before, shown.ids, null, alphas), shown.after
         sheet(torch.cat([decoded(vae, z) for z in rows]), 8).save(path)
 
-    beside = f"{digest(vae)} {digest(painter.text)}"
+    beside = f"{latents_by(vae)} {digest(painter.text)}"
     return Job(model=painter, batch=batch, loss=loss, export=export, sample=sample, beside=beside)

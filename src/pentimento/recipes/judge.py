@@ -70,12 +70,12 @@ def batch(lessons: Lessons, seed: int, step: int, batch_size: int) -> Batch:
 
 def common(lessons: Lessons, seed: int, count: int) -> dict[str, Tensor]:
     """How common each answer is in `count` views, as logarithms of shares, by factor (words,); none is 0."""
-    answers = batch(lessons, seed, 1 << 41, count).answers
-    shares = {}
-    for factor, words in FACTORS.items():
-        counts = 1 + torch.bincount(answers[factor][answers[factor] != UNKNOWN], minlength=len(words))
-        shares[factor] = (counts / counts.sum()).log()
-    return shares
+    rng = np.random.default_rng([202, seed, 1 << 41])
+    counts = {factor: torch.ones(len(words)) for factor, words in FACTORS.items()}
+    for _ in range(count):
+        for factor, answer in example(lessons, rng).answers.items():
+            counts[factor][FACTORS[factor].index(answer)] += 1
+    return {factor: (seen / seen.sum()).log() for factor, seen in counts.items()}
 
 
 def loss(net: nn.Module, batch: Batch, common: Mapping[str, Tensor]) -> Tensor:

@@ -24,7 +24,7 @@ from ..data.store import save_whole, stored
 from ..packs.placement import place
 from ..values import KINDS
 from ..vision.store import digest
-from .autoencoder import pictures
+from .autoencoder import encoding, pictures
 from .layout import SIDE
 from .lessons import WINDOW, Lesson, draw_lesson, edit_store, kind_of, whole_layouts
 from .text import TOKENS, ids_of
@@ -51,7 +51,7 @@ def autoencoder_of(pack_dir: Path) -> nn.Module:
 
 def latents_by(vae: Any) -> str:
     """A name for the latents that an autoencoder makes: its decoder has no part in it."""
-    return digest(nn.ModuleList(part for part in (vae.encoder, vae.quant_conv) if part is not None))
+    return digest(encoding(vae))
 
 
 def draw_rows(rng: np.random.Generator, count: int, edits: int, close_ups: float) -> np.ndarray:

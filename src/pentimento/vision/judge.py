@@ -85,8 +85,7 @@ def grow(net: JudgeNet, earlier: JudgeNet) -> bool:
     own, known = net.state_dict(), earlier.state_dict()
     if any(name not in own or own[name].shape != tensor.shape for name, tensor in known.items()):
         return False
-    for name, tensor in known.items():
-        own[name].copy_(tensor)
+    net.load_state_dict(known, strict=False)
     for name in own.keys() - known.keys():
         if name.endswith(("norm.weight", "norm.bias")):
             own[name].zero_()
