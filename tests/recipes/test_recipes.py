@@ -14,12 +14,14 @@ from safetensors.torch import load_file, save_file
 from pentimento import roles
 from pentimento.bench.vision import named_nouns
 from pentimento.data import store
+from pentimento.data.captions import phrase, position
 from pentimento.data.scenes import draw_scene, render
 from pentimento.data.visual_prompts import Layout
 from pentimento.data.vocabulary import NOUNS, PLACES
 from pentimento.diffusion.objectives import q_sample
 from pentimento.diffusion.schedule import cosine_alphas_cumprod
 from pentimento.errors import PackError, TrainingError
+from pentimento.language.lexicon import article
 from pentimento.recipes import autoencoder, clip, inpaint, instruct, language, reader, segmenter, text_to_image
 from pentimento.recipes.latents import edit_latents, latents_by
 from pentimento.recipes.layout import NAMELESS, WHAT
@@ -313,6 +315,23 @@ def test_a_close_up_for_clip_shows_one_thing_and_its_hard_negative_names_another
     assert told > 25 and 20 < alone < 40
 
 
+def test_of_what_clip_is_asked_about_places_only_the_first_answer_is_true() -> None:
+    rng = np.random.default_rng(0)
+    asked = 0
+    for seed in range(60):
+        scene = draw_scene(seed)
+        true = {
+            f"{scene.style} of {article(phrase(t, scene.grey))} {position(scene, i)}"
+            for i, t in enumerate(scene.things)
+        }
+        answers = clip.where_it_stands(scene, rng)
+        if answers is None:
+            continue
+        asked += 1
+        assert [answer in true for answer in answers] == [True, False, False] and len(set(answers)) == 3
+    assert asked > 20
+
+
 def test_the_same_caption_twice_in_a_batch_is_no_mistake() -> None:
     def vision(pixel_values: torch.Tensor) -> SimpleNamespace:
         states = torch.eye(8)[pixel_values[:, 0].flatten(1).long()]  # the picture's state, then its patches'
@@ -328,14 +347,26 @@ def test_the_same_caption_twice_in_a_batch_is_no_mistake() -> None:
     wrong, nouns = torch.tensor([[5, 7]] * 3), torch.tensor([[2, 7], [1, 7]])
     nowhere = [[-1, -1]] * 3
 
-    def loss(shown: list[int], patches: list[list[int]] = nowhere, weight: float = 1) -> torch.Tensor:
-        batch = clip.Batch(pixels, ids, wrong, torch.tensor(shown), torch.tensor(patches))
-        return clip.contrastive_loss(sees_all, batch, nouns, weight)
+    def loss(
+        shown: list[int], patches: list[list[int]] = nowhere, weight: float = 1,
+        asked: tuple[int, ...] = (), answers: tuple[list[int], ...] = (),
+    ) -> torch.Tensor:  # fmt: skip
+        places = torch.tensor(asked).long(), torch.tensor([[[word, 7] for word in three] for three in answers]).long()
+        batch = clip.Batch(
+            pixels, ids, wrong, torch.tensor(shown), torch.tensor(patches), places[0], places[1].view(-1, 3, 2)
+        )
+        return clip.contrastive_loss(sees_all, batch, nouns, weight, weight)
 
     assert loss([-1, -1, -1]) < 1e-6  # the twin as a rival would cost log 2 for two of the three
     assert loss([1, -1, 0]) < 1e-6 and loss([0, -1, 0]) > 1  # the first picture shows the second noun
     assert loss([-1, -1, -1], [[1, -1], [0, 1], [-1, -1]]) < 1e-6  # so do these patches
     blind = [[1, -1], [0, 1], [-1, 1]]  # and a patch of the third picture looks like neither
+    assert (
+        loss([-1, -1, -1], asked=(2,), answers=([2, 1, 3],))
+        < 1e-6
+        < 1
+        < loss([-1, -1, -1], asked=(2,), answers=([1, 2, 3],))
+    )
     once, twice = (loss([-1, -1, -1], blind, weight) for weight in (1, 2))
     assert once > 0.1 and torch.isclose(twice, 2 * once) and loss([-1, -1, -1], blind, 0) < 1e-6
 

@@ -2,14 +2,17 @@
 
 Whole captions teach places, lights and colours long before nouns: half of the pictures are close-ups of one thing,
 whose hard negatives name another noun, and every picture of one thing is asked which of all nouns it shows. So is every
-patch that lies on a thing: a picture has one caption, but 64 patches.
+patch that lies on a thing: a picture has one caption, but 64 patches. Nor do whole captions teach what stands where:
+every picture of several things is asked for the place of one of them, too.
 
-The vision tower is a ResNet, not a ViT: of equally many pictures it learns many times as much (docs/LOG.md).
+The vision tower is a ResNet, not a ViT: of equally many pictures it learns many times as much (docs/LOG.md). Its states
+are pooled with their `Moments`, or no caption's places could be told.
 
 Its text tower is also the start of the U-Net's text encoder, and begins as that of an earlier CLIP.
 """
 
 from dataclasses import dataclass, replace
+from itertools import permutations
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +21,7 @@ import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor, nn
 
-from ..data.captions import caption, hard_negative, training_caption, vocabulary
+from ..data.captions import caption, hard_negative, phrase, position, training_caption, vocabulary
 from ..data.close_ups import WHOLE, Frame, close_layout, close_up, frame_around, framed
 from ..data.scenes import Scene, draw_scene
 from ..data.store import scene_store
@@ -47,20 +50,24 @@ class Settings(TrainSettings):
     scenes: int = Field(40_000, ge=1, description="scenes to learn from")
     close_ups: float = Field(0.5, ge=0, le=1, description="fraction of close-ups of one thing")
     patches: float = Field(1.0, ge=0, description="weight of what single patches are asked")
+    places: float = Field(1.0, ge=0, description="weight of the question what stands where")
     data: Path = Path("runs/data")
 
 
 @dataclass
 class Batch:
-    """Pictures (b, 3, h, w) in [-1, 1], ids of their captions and of one hard negative each (b, tokens), and which of
+    """Pictures (b, 3, h, w) in [-1, 1], ids of their captions and of one hard negative each (b, tokens), which of
     NOUNS a picture shows (b,), -1 where it shows several things or none, and each of its patches (b, patches), -1 where
-    no thing is."""
+    no thing is; of which pictures it is asked what stands where (asked,), and the answers, the right one first (asked,
+    3, tokens)."""
 
     pixels: Tensor
     ids: Tensor
     negative: Tensor
     nouns: Tensor
     patches: Tensor
+    asked: Tensor
+    answers: Tensor
 
 
 def model(settings: Settings, text: nn.Module) -> nn.Module:
@@ -70,10 +77,10 @@ def model(settings: Settings, text: nn.Module) -> nn.Module:
     torch.manual_seed(0)
     config = ResNetConfig(
         embedding_size=settings.widths[0], hidden_sizes=list(settings.widths), depths=list(settings.blocks),
-        layer_type="basic", hidden_size=settings.widths[-1], image_size=128,
+        layer_type="basic", hidden_size=3 * settings.widths[-1], image_size=128,
     )  # fmt: skip
     clip = VisionTextDualEncoderModel(vision_model=ResNetModel(config), text_model=text)
-    clip.visual_projection = nn.Linear(settings.widths[-1], WIDTH, bias=False)
+    clip.visual_projection = nn.Linear(config.hidden_size, WIDTH, bias=False)  # of `Moments`
     clip.text_projection = nn.Linear(WIDTH, WIDTH, bias=False)
     clip.config.projection_dim = WIDTH
     if not torch.cuda.is_available():
@@ -96,6 +103,24 @@ def of_one_thing(scene: Scene, rng: np.random.Generator) -> tuple[Frame, str, st
     return frame, text, wrong, "" if crowded else thing.noun
 
 
+def where_it_stands(scene: Scene, rng: np.random.Generator) -> tuple[str, str, str] | None:
+    """One of two unlike things in its own place, then in the other's place, and the other thing in its own; None where
+    no two differ so much that both of these are wrong."""
+    places = [position(scene, i) for i in range(len(scene.things))]
+    names = [phrase(thing, scene.grey) for thing in scene.things]
+    true = {*zip(names, places, strict=True), *((t.noun, place) for t, place in zip(scene.things, places, strict=True))}
+    pairs = [
+        (i, j)
+        for i, j in permutations(range(len(names)), 2)
+        if not {(names[i], places[j]), (names[j], places[i])} & true
+    ]
+    if not pairs:
+        return None
+    i, j = pairs[int(rng.integers(len(pairs)))]
+    one, other = (f"{scene.style} of {article(names[k])}" for k in (i, j))
+    return f"{one} {places[i]}", f"{one} {places[j]}", f"{other} {places[i]}"
+
+
 def nouns_of_patches(plan: np.ndarray, across: int) -> np.ndarray:
     """Which of NOUNS each of across x across patches shows, row by row: of those that own cells of the layout's first
     plane (SIDE, SIDE) inside it the one with the most, if that is a quarter of them; else -1."""
@@ -105,14 +130,17 @@ def nouns_of_patches(plan: np.ndarray, across: int) -> np.ndarray:
     return np.where(counts.max(1) >= each * each / 4, counts.argmax(1), -1)
 
 
-def contrastive_loss(clip: nn.Module, batch: Batch, nouns: Tensor, patches: float) -> Tensor:
+def contrastive_loss(clip: nn.Module, batch: Batch, nouns: Tensor, patches: float, places: float) -> Tensor:
     """The symmetric InfoNCE; each picture sees its hard negative as one more caption, and none sees its own caption
     again as another picture's. Beside it, for pictures of one thing, the cross-entropy of its noun among all nouns, as
     captions with the ids `nouns` (nouns, tokens): a batch of captions names few of them, and differs in much else. The
-    same, times `patches`, for the states of patches that lie on a thing, whose mean is the picture's own."""
+    same, times `patches`, for the states of patches that lie on a thing, whose mean is the picture's own; where in the
+    picture a patch lies is no part of its noun. And, times `places`, the cross-entropy of the right answer where a
+    picture is asked what stands where."""
     seen = clip.vision_model(pixel_values=batch.pixels)
     image = projected(clip, seen.pooler_output)
-    text, negative = embedded(clip, torch.cat([batch.ids, batch.negative])).chunk(2)
+    texts = torch.cat([batch.ids, batch.negative, batch.answers.flatten(0, 1)])
+    text, negative, answers = embedded(clip, texts).split([len(image), len(image), len(texts) - 2 * len(image)])
     scale = clip.logit_scale.exp().clamp(max=100)
     twins = (batch.ids[:, None] == batch.ids).all(-1) & ~torch.eye(len(image), dtype=torch.bool, device=image.device)
     logits = (scale * image @ text.T).masked_fill(twins, -1e4)  # (b, b)
@@ -126,7 +154,11 @@ def contrastive_loss(clip: nn.Module, batch: Batch, nouns: Tensor, patches: floa
         loss = loss + F.cross_entropy(scale * image[one] @ named.T, batch.nouns[one])
     if patches and on.any():
         states = seen.last_hidden_state.flatten(2).transpose(1, 2)[on]
+        states = F.pad(states, (0, seen.pooler_output.shape[-1] - states.shape[-1]))
         loss = loss + patches * F.cross_entropy(scale * projected(clip, states) @ named.T, batch.patches[on])
+    if places and len(batch.asked):
+        likeness = (image[batch.asked, None] * answers.unflatten(0, (-1, 3))).sum(-1)  # (asked, 3)
+        loss = loss + places * F.cross_entropy(scale * likeness, torch.zeros_like(batch.asked))
     return loss
 
 
@@ -157,7 +189,8 @@ def job(settings: Settings, pack_dir: Path) -> Job:
         rng = np.random.default_rng([104, settings.seed, step])
         seeds = [int(s) for s in rng.integers(0, settings.scenes, size)]
         seen, texts, wrong, shown, on = list[np.ndarray](), list[str](), list[str](), list[int](), list[np.ndarray]()
-        for s in seeds:
+        asked, answers = list[int](), list[str]()
+        for number, s in enumerate(seeds):
             scene, picture, frame = draw_scene(s), store[s], WHOLE
             if scene.things and rng.random() < settings.close_ups:
                 frame, text, other, noun = of_one_thing(scene, rng)
@@ -165,14 +198,18 @@ def job(settings: Settings, pack_dir: Path) -> Job:
             else:
                 text, other = hard_negative(scene, rng, training_caption if rng.random() < 0.4 else caption)
                 noun = scene.things[0].noun if len(scene.things) == 1 else ""
+                if three := where_it_stands(scene, rng):
+                    asked.append(number)
+                    answers += three
             seen.append(picture)
             texts.append(text)
             wrong.append(other)
             shown.append(numbers.get(noun, -1))
             on.append(nouns_of_patches(close_layout(layouts[s], frame)[0], across))
-        said = ids_of(tokens, texts + wrong)
+        right, other, answer = ids_of(tokens, texts + wrong + answers).split([size, size, len(answers)])
         patches = torch.from_numpy(np.stack(on))
-        return Batch(pictures(seen), said[: len(seen)], said[len(seen) :], torch.tensor(shown), patches)
+        answer = answer.view(len(asked), 3, right.shape[1])
+        return Batch(pictures(seen), right, other, torch.tensor(shown), patches, torch.tensor(asked).long(), answer)
 
     def export(ema: nn.Module, folder: Path) -> None:
         from transformers import CLIPImageProcessorPil
@@ -186,6 +223,6 @@ def job(settings: Settings, pack_dir: Path) -> Job:
         (folder / "clip" / PHRASES).write_text("\n".join(vocabulary()) + "\n", encoding="utf-8")
 
     def loss(net: nn.Module, batch: Batch, generator: torch.Generator) -> Tensor:
-        return contrastive_loss(net, batch, nouns.to(batch.ids.device), settings.patches)
+        return contrastive_loss(net, batch, nouns.to(batch.ids.device), settings.patches, settings.places)
 
     return Job(model=clip, batch=batch, loss=loss, export=export)

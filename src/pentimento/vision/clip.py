@@ -137,10 +137,23 @@ def load(folder: Path) -> ClipEmbedder:
     return ClipEmbedder(flattened(model).eval().requires_grad_(False), tokenizer, mean, std)
 
 
+class Moments(nn.Module):
+    """States (b, c, h, w) to (b, 3 c): their mean, and their means weighted by how far right and how far down they
+    stand, -1 to 1. A mean alone is the same whichever of two things is on the left."""
+
+    def forward(self, states: Tensor) -> Tensor:
+        down, right = (torch.linspace(-1, 1, n, device=states.device, dtype=states.dtype) for n in states.shape[-2:])
+        moments = states, states * right, states * down[:, None]
+        return torch.cat([moment.mean((-2, -1)) for moment in moments], dim=1)
+
+
 def flattened(model: Any) -> Any:
-    """The model with a ResNet's pooled state as its projection takes it: (b, channels), not (b, channels, 1, 1)."""
+    """The model with a ResNet's pooled state as its projection takes it: (b, channels), not (b, channels, 1, 1), or
+    (b, 3 channels) with its `Moments` when the configuration's `hidden_size` says so."""
     from transformers import ResNetModel
 
     if isinstance(model.vision_model, ResNetModel):
-        model.vision_model.pooler = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten())
+        config = model.vision_model.config
+        plain = config.hidden_size == config.hidden_sizes[-1]
+        model.vision_model.pooler = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten()) if plain else Moments()
     return model
