@@ -140,4 +140,4 @@ def test_a_folder_without_clip_is_a_pack_error(tmp_path: Path) -> None:
 def test_moments_tell_where_a_state_stands() -> None:
     states = torch.zeros(2, 1, 3, 5)
     states[0, 0, 0, 4] = states[1, 0, 2, 0] = 15  # top right, bottom left
-    assert torch.allclose(clip.Moments()(states), torch.tensor([[1.0, 1.0, -1.0], [1.0, -1.0, 1.0]]))
+    assert torch.allclose(clip.Moments()(states), torch.tensor([[1.0, 4.0, -4.0], [1.0, -4.0, 4.0]]))

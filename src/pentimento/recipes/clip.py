@@ -34,6 +34,9 @@ from .autoencoder import pictures
 from .layout import scene_layouts
 from .text import WIDTH, ids_of, text_encoder, tokenizer
 
+TEXT_LENGTHS = 4
+"""How many groups texts are sorted into by their lengths, to be embedded."""
+
 
 class Settings(TrainSettings):
     """Measured: see docs/LOG.md."""
@@ -75,6 +78,8 @@ def model(settings: Settings, text: nn.Module) -> nn.Module:
     from transformers import ResNetConfig, ResNetModel, VisionTextDualEncoderModel
 
     torch.manual_seed(0)
+    if not torch.cuda.is_available():  # before the dual encoder gives the tower another configuration than its layers
+        text.set_attn_implementation("eager")  # trains 1.7 times as fast as SDPA on a CPU
     config = ResNetConfig(
         embedding_size=settings.widths[0], hidden_sizes=list(settings.widths), depths=list(settings.blocks),
         layer_type="basic", hidden_size=3 * settings.widths[-1], image_size=128,
@@ -83,8 +88,6 @@ def model(settings: Settings, text: nn.Module) -> nn.Module:
     clip.visual_projection = nn.Linear(config.hidden_size, WIDTH, bias=False)  # of `Moments`
     clip.text_projection = nn.Linear(WIDTH, WIDTH, bias=False)
     clip.config.projection_dim = WIDTH
-    if not torch.cuda.is_available():
-        text.set_attn_implementation("eager")  # trains 1.7 times as fast as SDPA on a CPU
     return flattened(clip)
 
 
@@ -169,10 +172,14 @@ def projected(clip: nn.Module, states: Tensor) -> Tensor:
 
 def embedded(clip: nn.Module, ids: Tensor) -> Tensor:
     """Normalised text embeddings (b, d) of ids (b, tokens). Attention is causal, so what follows the last end of a text
-    is cut off without effect."""
+    is cut off without effect: of short texts, which go by themselves, the most."""
     ends = (ids == clip.config.text_config.eos_token_id).int().argmax(1)
-    texts = clip.get_text_features(input_ids=ids[:, : int(ends.max()) + 1])
-    return F.normalize(texts.pooler_output.float(), dim=-1)
+    order = ends.argsort()
+    texts = [
+        clip.get_text_features(input_ids=ids[rows, : int(ends[rows].max()) + 1]).pooler_output
+        for rows in order.chunk(TEXT_LENGTHS)
+    ]
+    return F.normalize(torch.cat(texts)[order.argsort()].float(), dim=-1)
 
 
 def job(settings: Settings, pack_dir: Path) -> Job:

@@ -139,10 +139,15 @@ def load(folder: Path) -> ClipEmbedder:
 
 class Moments(nn.Module):
     """States (b, c, h, w) to (b, 3 c): their mean, and their means weighted by how far right and how far down they
-    stand, -1 to 1. A mean alone is the same whichever of two things is on the left."""
+    stand, -REACH to REACH. A mean alone is the same whichever of two things is on the left."""
+
+    REACH = 4.0  # what stands left and right mostly cancels out: this makes the three about equally large
 
     def forward(self, states: Tensor) -> Tensor:
-        down, right = (torch.linspace(-1, 1, n, device=states.device, dtype=states.dtype) for n in states.shape[-2:])
+        down, right = (
+            torch.linspace(-self.REACH, self.REACH, n, device=states.device, dtype=states.dtype)
+            for n in states.shape[-2:]
+        )
         moments = states, states * right, states * down[:, None]
         return torch.cat([moment.mean((-2, -1)) for moment in moments], dim=1)
 
