@@ -278,7 +278,9 @@ def test_no_grid_batch_shows_a_kind_of_edit_that_is_withheld_from_in_context_mod
 
 
 def test_clip_trains_with_hard_negatives(folder: Path) -> None:
-    job = clip.job(small(clip, folder, widths=(8, 16, 16), blocks=(1, 1, 1), scenes=8), folder)
+    sizes = dict(widths=(8, 16, 16), blocks=(1, 1, 1), scenes=8)
+    check(clip.job(small(clip, folder, **sizes), folder))  # first what stands where, and nothing else
+    job = clip.job(small(clip, folder, places_first=0, **sizes), folder)
     check(job)
     job.export(job.model, folder)
     assert "tiger" in (folder / "clip" / "phrases.txt").read_text().splitlines()

@@ -3,7 +3,8 @@
 Whole captions teach places, lights and colours long before nouns: half of the pictures are close-ups of one thing,
 whose hard negatives name another noun, and every picture of one thing is asked which of all nouns it shows. So is every
 patch that lies on a thing: a picture has one caption, but 64 patches. Nor do whole captions teach what stands where:
-every picture of several things is asked for the place of one of them, too.
+every picture of several things is asked for the place of one of them, too, and a run that begins with nothing else
+learns it, which one that mixes all lessons from the start does not (docs/LOG.md).
 
 The vision tower is a ResNet, not a ViT: of equally many pictures it learns many times as much (docs/LOG.md). Its states
 are pooled with their `Moments`, or no caption's places could be told.
@@ -32,7 +33,7 @@ from ..training import Job, TrainSettings, warm_start
 from ..vision.clip import flattened
 from .autoencoder import pictures
 from .layout import scene_layouts
-from .text import WIDTH, ids_of, text_encoder, tokenizer
+from .text import TOKENS, WIDTH, ids_of, text_encoder, tokenizer
 
 TEXT_LENGTHS = 4
 """How many groups texts are sorted into by their lengths, to be embedded."""
@@ -53,7 +54,8 @@ class Settings(TrainSettings):
     scenes: int = Field(40_000, ge=1, description="scenes to learn from")
     close_ups: float = Field(0.5, ge=0, le=1, description="fraction of close-ups of one thing")
     patches: float = Field(1.0, ge=0, description="weight of what single patches are asked")
-    places: float = Field(1.0, ge=0, description="weight of the question what stands where")
+    places: float = Field(2.0, ge=0, description="weight of the question what stands where")
+    places_first: int = Field(30_000, ge=0, description="images at first of which nothing else is asked")
     data: Path = Path("runs/data")
 
 
@@ -62,7 +64,7 @@ class Batch:
     """Pictures (b, 3, h, w) in [-1, 1], ids of their captions and of one hard negative each (b, tokens), which of
     NOUNS a picture shows (b,), -1 where it shows several things or none, and each of its patches (b, patches), -1 where
     no thing is; of which pictures it is asked what stands where (asked,), and the answers, the right one first (asked,
-    3, tokens)."""
+    3, tokens). Without captions (0, tokens) nothing but that is asked."""
 
     pixels: Tensor
     ids: Tensor
@@ -140,15 +142,22 @@ def contrastive_loss(clip: nn.Module, batch: Batch, nouns: Tensor, patches: floa
     picture is asked what stands where."""
     seen = clip.vision_model(pixel_values=batch.pixels)
     image = projected(clip, seen.pooler_output)
-    texts = torch.cat([batch.ids, batch.negative, batch.answers.flatten(0, 1)])
-    text, negative, answers = embedded(clip, texts).split([len(image), len(image), len(texts) - 2 * len(image)])
     scale = clip.logit_scale.exp().clamp(max=100)
+    rows = len(batch.ids)
+    texts = embedded(clip, torch.cat([batch.ids, batch.negative, batch.answers.flatten(0, 1)]))
+    text, negative, answers = texts.split([rows, rows, len(texts) - 2 * rows])
+    loss = image.new_zeros(())
+    if places and len(batch.asked):
+        likeness = (image[batch.asked, None] * answers.unflatten(0, (-1, 3))).sum(-1)  # (asked, 3)
+        loss = places * F.cross_entropy(scale * likeness, torch.zeros_like(batch.asked))
+    if not rows:
+        return loss
     twins = (batch.ids[:, None] == batch.ids).all(-1) & ~torch.eye(len(image), dtype=torch.bool, device=image.device)
     logits = (scale * image @ text.T).masked_fill(twins, -1e4)  # (b, b)
     same = (batch.ids == batch.negative).all(1)
     hard = (scale * (image * negative).sum(-1)).masked_fill(same, -1e4)[:, None]
     target = torch.arange(len(image), device=image.device)
-    loss = (F.cross_entropy(torch.cat([logits, hard], 1), target) + F.cross_entropy(logits.T, target)) / 2
+    loss = loss + (F.cross_entropy(torch.cat([logits, hard], 1), target) + F.cross_entropy(logits.T, target)) / 2
     named = embedded(clip, nouns)
     one, on = batch.nouns >= 0, batch.patches >= 0
     if one.any():
@@ -157,9 +166,6 @@ def contrastive_loss(clip: nn.Module, batch: Batch, nouns: Tensor, patches: floa
         states = seen.last_hidden_state.flatten(2).transpose(1, 2)[on]
         states = F.pad(states, (0, seen.pooler_output.shape[-1] - states.shape[-1]))
         loss = loss + patches * F.cross_entropy(scale * projected(clip, states) @ named.T, batch.patches[on])
-    if places and len(batch.asked):
-        likeness = (image[batch.asked, None] * answers.unflatten(0, (-1, 3))).sum(-1)  # (asked, 3)
-        loss = loss + places * F.cross_entropy(scale * likeness, torch.zeros_like(batch.asked))
     return loss
 
 
@@ -192,6 +198,8 @@ def job(settings: Settings, pack_dir: Path) -> Job:
 
     def batch(step: int, size: int) -> Batch:
         rng = np.random.default_rng([104, settings.seed, step])
+        if step * size < settings.places_first:
+            return of_several(size, rng)
         seeds = [int(s) for s in rng.integers(0, settings.scenes, size)]
         seen, texts, wrong, shown, on = list[np.ndarray](), list[str](), list[str](), list[int](), list[np.ndarray]()
         asked, answers = list[int](), list[str]()
@@ -215,6 +223,17 @@ def job(settings: Settings, pack_dir: Path) -> Job:
         patches = torch.from_numpy(np.stack(on))
         answer = answer.view(len(asked), 3, right.shape[1])
         return Batch(pictures(seen), right, other, torch.tensor(shown), patches, torch.tensor(asked).long(), answer)
+
+    def of_several(size: int, rng: np.random.Generator) -> Batch:
+        """Pictures of several things, of which nothing is asked but what stands where."""
+        seen, answers = list[np.ndarray](), list[str]()
+        while len(seen) < size:
+            number = int(rng.integers(settings.scenes))
+            if three := where_it_stands(draw_scene(number), rng):
+                seen.append(store[number])
+                answers += three
+        answer, none = ids_of(tokens, answers), torch.empty(0, TOKENS, dtype=torch.long)
+        return Batch(pictures(seen), none, none, none, none, torch.arange(size), answer.view(size, 3, TOKENS))
 
     def export(ema: nn.Module, folder: Path) -> None:
         from transformers import CLIPImageProcessorPil
