@@ -3,8 +3,8 @@
 Whole captions teach places, lights and colours long before nouns: half of the pictures are close-ups of one thing,
 whose hard negatives name another noun, and every picture of one thing is asked which of all nouns it shows. So is every
 patch that lies on a thing: a picture has one caption, but 64 patches. Nor do whole captions teach what stands where:
-every picture of several things is asked for the place of one of them, too, and a run that begins with nothing else
-learns it, which one that mixes all lessons from the start does not (docs/LOG.md).
+every picture of several things is asked for the place of one of them, too, and a run whose words
+begin with nothing else learn it, which one that mixes all lessons from the start does not (docs/LOG.md).
 
 The vision tower is a ResNet, not a ViT: of equally many pictures it learns many times as much (docs/LOG.md). Its states
 are pooled with their `Moments`, or no caption's places could be told.
@@ -55,7 +55,7 @@ class Settings(TrainSettings):
     close_ups: float = Field(0.5, ge=0, le=1, description="fraction of close-ups of one thing")
     patches: float = Field(1.0, ge=0, description="weight of what single patches are asked")
     places: float = Field(2.0, ge=0, description="weight of the question what stands where")
-    places_first: int = Field(30_000, ge=0, description="images at first of which nothing else is asked")
+    places_first: int = Field(40_000, ge=0, description="images at first of which the words alone learn nothing else")
     data: Path = Path("runs/data")
 
 
@@ -140,10 +140,11 @@ def contrastive_loss(clip: nn.Module, batch: Batch, nouns: Tensor, patches: floa
     same, times `patches`, for the states of patches that lie on a thing, whose mean is the picture's own; where in the
     picture a patch lies is no part of its noun. And, times `places`, the cross-entropy of the right answer where a
     picture is asked what stands where."""
-    seen = clip.vision_model(pixel_values=batch.pixels)
+    rows = len(batch.ids)
+    with torch.set_grad_enabled(rows > 0):
+        seen = clip.vision_model(pixel_values=batch.pixels)
     image = projected(clip, seen.pooler_output)
     scale = clip.logit_scale.exp().clamp(max=100)
-    rows = len(batch.ids)
     texts = embedded(clip, torch.cat([batch.ids, batch.negative, batch.answers.flatten(0, 1)]))
     text, negative, answers = texts.split([rows, rows, len(texts) - 2 * rows])
     loss = image.new_zeros(())
@@ -171,18 +172,21 @@ def contrastive_loss(clip: nn.Module, batch: Batch, nouns: Tensor, patches: floa
 
 def projected(clip: nn.Module, states: Tensor) -> Tensor:
     """Normalised image embeddings (n, d) of states of the vision tower (n, width)."""
-    return F.normalize(clip.visual_projection(states).float(), dim=-1)
+    with torch.autocast(states.device.type, enabled=False):
+        return F.normalize(clip.visual_projection(states.float()), dim=-1)
 
 
 def embedded(clip: nn.Module, ids: Tensor) -> Tensor:
-    """Normalised text embeddings (b, d) of ids (b, tokens). Attention is causal, so what follows the last end of a text
-    is cut off without effect: of short texts, which go by themselves, the most."""
+    """Normalised text embeddings (b, d) of ids (b, tokens), in fp32: in bf16 two texts that differ in a place alone are
+    the same at first, and stay so. Attention is causal, so what follows the last end of a text is cut off without
+    effect: of short texts, which go by themselves, the most."""
     ends = (ids == clip.config.text_config.eos_token_id).int().argmax(1)
     order = ends.argsort()
-    texts = [
-        clip.get_text_features(input_ids=ids[rows, : int(ends[rows].max()) + 1]).pooler_output
-        for rows in order.chunk(TEXT_LENGTHS)
-    ]
+    with torch.autocast(ids.device.type, enabled=False):
+        texts = [
+            clip.get_text_features(input_ids=ids[rows, : int(ends[rows].max()) + 1]).pooler_output
+            for rows in order.chunk(TEXT_LENGTHS)
+        ]
     return F.normalize(torch.cat(texts)[order.argsort()].float(), dim=-1)
 
 
