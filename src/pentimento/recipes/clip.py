@@ -3,8 +3,8 @@
 Whole captions teach places, lights and colours long before nouns: half of the pictures are close-ups of one thing,
 whose hard negatives name another noun, and every picture of one thing is asked which of all nouns it shows. So is every
 patch that lies on a thing: a picture has one caption, but 64 patches. Nor do whole captions teach what stands where:
-every picture of several things is asked for the place of one of them, too, and a run whose words
-begin with nothing else learn it, which one that mixes all lessons from the start does not (docs/LOG.md).
+every picture of several things is asked for the place of one of them, too. Words learn that in front of eyes that stand
+still, while they learn nothing else; of all lessons mixed they do not (docs/LOG.md).
 
 The vision tower is a ResNet, not a ViT: of equally many pictures it learns many times as much (docs/LOG.md). Its states
 are pooled with their `Moments`, or no caption's places could be told.
@@ -55,7 +55,10 @@ class Settings(TrainSettings):
     close_ups: float = Field(0.5, ge=0, le=1, description="fraction of close-ups of one thing")
     patches: float = Field(1.0, ge=0, description="weight of what single patches are asked")
     places: float = Field(2.0, ge=0, description="weight of the question what stands where")
-    places_first: int = Field(40_000, ge=0, description="images at first of which the words alone learn nothing else")
+    places_alone: int = Field(40_000, ge=0, description="images of which the words alone learn this, and nothing else")
+    places_from: int = Field(
+        80_000, ge=0, description="images before these; 0 when a run goes on from a CLIP that sees"
+    )
     data: Path = Path("runs/data")
 
 
@@ -202,7 +205,7 @@ def job(settings: Settings, pack_dir: Path) -> Job:
 
     def batch(step: int, size: int) -> Batch:
         rng = np.random.default_rng([104, settings.seed, step])
-        if step * size < settings.places_first:
+        if 0 <= step * size - settings.places_from < settings.places_alone:
             return of_several(size, rng)
         seeds = [int(s) for s in rng.integers(0, settings.scenes, size)]
         seen, texts, wrong, shown, on = list[np.ndarray](), list[str](), list[str](), list[int](), list[np.ndarray]()
