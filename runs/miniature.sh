@@ -12,7 +12,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-export PACK=${PACK:-runs/miniature} VERSION=${VERSION:-12}
+export PACK=${PACK:-runs/miniature} VERSION=${VERSION:-13}
 OUT=${OUT:-out/bench/miniature}
 WORKERS=${WORKERS:-0}
 INCONTEXT=${INCONTEXT:-10000} # grids of four pictures
