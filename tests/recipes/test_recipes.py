@@ -280,6 +280,8 @@ def test_no_grid_batch_shows_a_kind_of_edit_that_is_withheld_from_in_context_mod
 def test_clip_trains_with_hard_negatives(folder: Path) -> None:
     sizes = dict(widths=(8, 16, 16), blocks=(1, 1, 1), scenes=8)
     check(clip.job(small(clip, folder, places_from=0, **sizes), folder))  # what stands where, and nothing else
+    with pytest.raises(TrainingError, match="set more scenes"):  # the only one shows one thing
+        clip.job(small(clip, folder, places_from=0, **sizes | {"scenes": 1}), folder).batch(0, 2)
     job = clip.job(small(clip, folder, **sizes), folder)
     check(job)
     job.export(job.model, folder)

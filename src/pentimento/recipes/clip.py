@@ -27,6 +27,7 @@ from ..data.close_ups import WHOLE, Frame, close_layout, close_up, frame_around,
 from ..data.scenes import Scene, draw_scene
 from ..data.store import scene_store
 from ..data.vocabulary import NOUNS, PLACES
+from ..errors import TrainingError
 from ..language.lexicon import article
 from ..packs.pack import PHRASES
 from ..training import Job, TrainSettings, warm_start
@@ -234,11 +235,14 @@ def job(settings: Settings, pack_dir: Path) -> Job:
     def of_several(size: int, rng: np.random.Generator) -> Batch:
         """Pictures of several things, of which nothing is asked but what stands where."""
         seen, answers = list[np.ndarray](), list[str]()
-        while len(seen) < size:
-            number = int(rng.integers(settings.scenes))
-            if three := where_it_stands(draw_scene(number), rng):
-                seen.append(store[number])
+        for number in rng.integers(0, settings.scenes, 100 * size):  # of half of all scenes this can be asked
+            if len(seen) == size:
+                break
+            if three := where_it_stands(draw_scene(int(number)), rng):
+                seen.append(store[int(number)])
                 answers += three
+        if len(seen) < size:
+            raise TrainingError(f"too few of {settings.scenes} scenes show two unlike things: set more scenes")
         answer, none = ids_of(tokens, answers), torch.empty(0, TOKENS, dtype=torch.long)
         return Batch(pictures(seen), none, none, none, none, torch.arange(size), answer.view(size, 3, TOKENS))
 
