@@ -40,7 +40,7 @@ install(pathlib.Path(os.environ["PACK"]), pathlib.Path("src/pentimento/packs/min
 mkdir -p "$PACK" # an empty folder: from nothing; without it a run would start from the installed weights
 
 train autoencoder --minutes "${AUTOENCODER:-60}" # first: the painters work in its latents
-train clip --minutes "${CLIP:-30}"
+train clip --minutes "${CLIP:-60}" # all of its images: places come late, and what they cost comes back after them
 train reader                             # learns what the painters are read by
 train text_to_image --minutes "${UNET:-150}" # starts from clip's text encoder
 train instruct --minutes "${INSTRUCT:-60}"   # starts from text_to_image

@@ -206,7 +206,7 @@ def job(settings: Settings, pack_dir: Path) -> Job:
 
     def batch(step: int, size: int) -> Batch:
         rng = np.random.default_rng([104, settings.seed, step])
-        if 0 <= step * size - settings.places_from < settings.places_alone:
+        if settings.places and 0 <= step * size - settings.places_from < settings.places_alone:
             return of_several(size, rng)
         seeds = [int(s) for s in rng.integers(0, settings.scenes, size)]
         seen, texts, wrong, shown, on = list[np.ndarray](), list[str](), list[str](), list[int](), list[np.ndarray]()
@@ -229,7 +229,7 @@ def job(settings: Settings, pack_dir: Path) -> Job:
             on.append(nouns_of_patches(close_layout(layouts[s], frame)[0], across))
         right, other, answer = ids_of(tokens, texts + wrong + answers).split([size, size, len(answers)])
         patches = torch.from_numpy(np.stack(on))
-        answer = answer.view(len(asked), 3, right.shape[1])
+        answer = answer.view(len(asked), 3, TOKENS)
         return Batch(pictures(seen), right, other, torch.tensor(shown), patches, torch.tensor(asked).long(), answer)
 
     def of_several(size: int, rng: np.random.Generator) -> Batch:
